@@ -1,0 +1,242 @@
+"""Readable messages to bytes and back: live, event, ack, status. Raises DecodeError and nothing else.
+
+Every message is one flat JSON object with a version. Unknown keys are ignored, so that a newer sender can add some.
+Numbers are checked for range; NaN and infinity do not pass. The track batch has a file of its own, `wire.track`.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from wire.errors import DecodeError
+from wire.messages import Ack, Event, Live, Status
+
+VERSION = 1
+MAX_TIME_MS = 1 << 43
+MAX_SEQ = 1 << 53
+_STORE_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def _constant(name: str) -> NoReturn:
+    raise DecodeError("not-finite", "json", name)
+
+
+def load_object(payload: bytes, *, max_bytes: int) -> dict[str, Any]:
+    """One JSON object in UTF-8, bounded in size; nesting and number bombs end in DecodeError too."""
+    if len(payload) > max_bytes:
+        raise DecodeError("too-long", "json", f"{len(payload)} > {max_bytes} bytes")
+    try:
+        value = json.loads(payload, parse_constant=_constant)
+    except (ValueError, RecursionError) as error:
+        raise DecodeError("not-json", "json", str(error)[:80]) from None
+    if not isinstance(value, dict):
+        raise DecodeError("not-an-object", "json")
+    return value
+
+
+def dump(value: Mapping[str, object] | list[object]) -> bytes:
+    """Compact JSON in UTF-8."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def number(data: Mapping[str, Any], key: str, low: float, high: float) -> float:
+    """A finite number within [low, high]."""
+    value = data.get(key)
+    if value is None:
+        raise DecodeError("missing", key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DecodeError("not-a-number", key)
+    if not low <= value <= high:
+        raise DecodeError("out-of-range", key)
+    return float(value) if isinstance(value, float) else value
+
+
+def integer(data: Mapping[str, Any], key: str, low: int, high: int) -> int:
+    """A whole number within [low, high]."""
+    value = number(data, key, low, high)
+    if not isinstance(value, int):
+        raise DecodeError("not-an-integer", key)
+    return value
+
+
+def text(data: Mapping[str, Any], key: str, *, longest: int) -> str:
+    """A string of at most `longest` characters, not empty."""
+    value = data.get(key)
+    if value is None:
+        raise DecodeError("missing", key)
+    if not isinstance(value, str) or not 0 < len(value) <= longest:
+        raise DecodeError("not-a-text", key)
+    return value
+
+
+def store_id(data: Mapping[str, Any], key: str) -> str:
+    """A 64-bit value in base64url without padding: 11 characters."""
+    value = text(data, key, longest=11)
+    if len(value) != 11 or not _STORE_CHARS.issuperset(value):
+        raise DecodeError("not-a-store-id", key)
+    return value
+
+
+def _optional(data: Mapping[str, Any], key: str, low: float, high: float) -> float | None:
+    return None if data.get(key) is None else number(data, key, low, high)
+
+
+def version(data: Mapping[str, Any]) -> None:
+    """Refuses a message of a version that this code does not know."""
+    if integer(data, "v", 0, 255) != VERSION:
+        raise DecodeError("unknown-version", "v", str(data["v"]))
+
+
+def _short(value: float, digits: int) -> float:
+    rounded = round(value, digits)
+    return int(rounded) if rounded == math.trunc(rounded) else rounded
+
+
+def encode_live(live: Live) -> bytes:
+    """The live message as sent. `wire.predict` continues what `decode_live` gives back, rounding included."""
+    out: dict[str, object] = {
+        "v": VERSION,
+        "t": live.at_ms,
+        "lat": round(live.lat_deg, 6),
+        "lon": round(live.lon_deg, 6),
+    }
+    if live.alt_m is not None:
+        out["alt"] = round(live.alt_m)
+    out["spd"] = _short(live.speed_mps, 2)
+    out["crs"] = _short(live.course_deg % 360.0, 1) % 360
+    if live.accuracy_m is not None:
+        out["acc"] = _short(live.accuracy_m, 1)
+    if live.accel_mps2:
+        out["a"] = _short(live.accel_mps2, 2)
+    if live.turn_dps:
+        out["w"] = _short(live.turn_dps, 1)
+    out["eps"] = _short(live.eps_m, 1)
+    if live.rpm is not None:
+        out["rpm"] = round(live.rpm)
+    if live.ignition is not None:
+        out["ign"] = int(live.ignition)
+    if live.waiting is not None:
+        out["q"] = live.waiting
+    if live.driver is not None:
+        out["drv"] = live.driver
+    return dump(out)
+
+
+def decode_live(payload: bytes) -> Live:
+    """A live message; DecodeError names the field that is wrong."""
+    data = load_object(payload, max_bytes=1024)
+    version(data)
+    ignition, waiting = _optional(data, "ign", 0, 1), data.get("q")
+    return Live(
+        at_ms=integer(data, "t", 0, MAX_TIME_MS),
+        lat_deg=number(data, "lat", -90, 90),
+        lon_deg=number(data, "lon", -180, 180),
+        speed_mps=number(data, "spd", 0, 1000),
+        course_deg=number(data, "crs", 0, 360),
+        accel_mps2=_optional(data, "a", -100, 100) or 0.0,
+        turn_dps=_optional(data, "w", -360, 360) or 0.0,
+        alt_m=_optional(data, "alt", -10_000, 100_000),
+        accuracy_m=_optional(data, "acc", 0, 1_000_000),
+        eps_m=number(data, "eps", 0, 100_000),
+        rpm=_optional(data, "rpm", 0, 20_000),
+        ignition=None if ignition is None else bool(ignition),
+        waiting=None if waiting is None else integer(data, "q", 0, MAX_SEQ),
+        driver=None if data.get("drv") is None else text(data, "drv", longest=32),
+    )
+
+
+def encode_event(store: str, event: Event) -> bytes:
+    """The fast copy of an event record."""
+    out: dict[str, object] = {"v": VERSION, "s": store, "n": event.seq, "t": event.at_ms, "k": event.kind}
+    if event.lat_deg is not None and event.lon_deg is not None:
+        out |= {"lat": round(event.lat_deg, 7), "lon": round(event.lon_deg, 7)}
+    if event.detail:
+        out["d"] = dict(event.detail)
+    return dump(out)
+
+
+def decode_event(payload: bytes) -> tuple[str, Event]:
+    """Store id and event."""
+    data = load_object(payload, max_bytes=4096)
+    version(data)
+    return store_id(data, "s"), Event(
+        seq=integer(data, "n", 1, MAX_SEQ),
+        at_ms=integer(data, "t", 0, MAX_TIME_MS),
+        kind=text(data, "k", longest=32),
+        lat_deg=_optional(data, "lat", -90, 90),
+        lon_deg=_optional(data, "lon", -180, 180),
+        detail=detail_of(data.get("d")),
+    )
+
+
+def detail_of(value: object) -> dict[str, object]:
+    """The free part of an event: an object, or nothing."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise DecodeError("not-an-object", "d")
+    return value
+
+
+def encode_ack(ack: Ack) -> bytes:
+    """What the hub says after its commit."""
+    pairs = {
+        "store": ack.store, "upto": ack.upto, "h": ack.h, "events": list(ack.events) or None,
+        "live": ack.live_ms, "bad": ack.bad, "retry_after": ack.retry_after_s,
+    }  # fmt: skip
+    return dump({"v": VERSION} | {key: value for key, value in pairs.items() if value is not None})
+
+
+def decode_ack(payload: bytes) -> Ack:
+    """An ack, as the agent reads it."""
+    data = load_object(payload, max_bytes=8192)
+    version(data)
+    events = data.get("events") or []
+    if not isinstance(events, list):
+        raise DecodeError("not-a-list", "events")
+    live_ms, upto = data.get("live"), data.get("upto")
+    return Ack(
+        store=store_id(data, "store"),
+        upto=None if upto is None else integer(data, "upto", 0, MAX_SEQ),
+        h=None if data.get("h") is None else store_id(data, "h"),
+        events=tuple(integer({"events": seq}, "events", 1, MAX_SEQ) for seq in events),
+        live_ms=None if live_ms is None else integer(data, "live", 0, MAX_TIME_MS),
+        bad=None if data.get("bad") is None else text(data, "bad", longest=64),
+        retry_after_s=_optional(data, "retry_after", 0, 86_400),
+    )
+
+
+def encode_status(status: Status) -> bytes:
+    """Presence; the offline form is also the last will."""
+    out: dict[str, object] = {"v": VERSION, "on": status.online, "conn": status.connection}
+    if status.online:
+        out |= {
+            "ver": status.version, "store": status.store, "seq": status.newest_seq,
+            "rec": status.recorded, "up_s": _short(status.upload_s, 1),
+        }  # fmt: skip
+    elif status.reason:
+        out["why"] = status.reason
+    return dump(out)
+
+
+def decode_status(payload: bytes) -> Status:
+    """A status, or a last will."""
+    data = load_object(payload, max_bytes=2048)
+    version(data)
+    online = data.get("on")
+    if not isinstance(online, bool):
+        raise DecodeError("not-a-boolean", "on")
+    connection = text(data, "conn", longest=32)
+    if not online:
+        why = data.get("why")
+        return Status(online=False, connection=connection, reason=why[:64] if isinstance(why, str) else "")
+    return Status(
+        online=True,
+        connection=connection,
+        version=text(data, "ver", longest=32),
+        store=store_id(data, "store"),
+        newest_seq=integer(data, "seq", 0, MAX_SEQ),
+        recorded=integer(data, "rec", 0, MAX_SEQ),
+        upload_s=number(data, "up_s", 0, 86_400),
+    )

@@ -1,0 +1,71 @@
+"""One TOML file, checked whole at start: every fault is named at once, with its place and what to do."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from wire.errors import SettingsError
+
+
+class Settings(BaseModel):
+    """Base of each section: frozen, and an unknown key is a fault."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+Model = TypeVar("Model", bound=Settings)
+
+
+def load(path: Path, model: type[Model]) -> Model:
+    """The checked settings of a file. Raises SettingsError with a line for each fault."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError([f"{path}: there is no such file; make one, or name another with --config"]) from None
+    except OSError as error:
+        raise SettingsError([f"{path}: can't be read: {error.strerror}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path}: not TOML: {error}"]) from None
+    return check(data, model, source=str(path))
+
+
+def check(data: dict[str, object], model: type[Model], *, source: str) -> Model:
+    """Settings from plain data. Raises SettingsError with a line for each fault."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors(include_url=False, include_input=False):
+            place = ".".join(str(part) for part in fault["loc"]) or "file"
+            hint = "unknown setting; remove it or mend its name" if fault["type"] == "extra_forbidden" else fault["msg"]
+            faults.append(f"{source}: {place}: {hint}")
+        raise SettingsError(faults) from None
+
+
+def secret(path: Path) -> str:
+    """A secret kept in a file of its own that only its owner may read."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise SettingsError([f"{path}: others may read this secret; do: chmod 600 {path}"])
+        value = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError([f"{path}: the secret can't be read: {error.strerror}"]) from None
+    if not value:
+        raise SettingsError([f"{path}: the secret is empty"])
+    return value
+
+
+def write_secret(path: Path, value: str) -> None:
+    """Write a secret so that it is never readable by others, not even for a moment, and is there after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(value + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
