@@ -225,6 +225,8 @@ def decode_status(payload: bytes) -> Status:
     data = load_object(payload, max_bytes=2048)
     version(data)
     online = data.get("on")
+    if online is None:
+        raise DecodeError("missing", "on")
     if not isinstance(online, bool):
         raise DecodeError("not-a-boolean", "on")
     connection = text(data, "conn", longest=32)

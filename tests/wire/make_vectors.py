@@ -13,7 +13,7 @@ OUT = Path(__file__).parent.parent / "recordings" / "predict.json"
 
 def vectors() -> list[dict[str, object]]:
     """Random states of a fixed seed, with the corners put in front."""
-    chance = random.Random(20_261_122)  # noqa: S311 - reproducible test vectors, not secrets
+    chance = random.Random(20_261_122)
     states = [
         Live(1_760_000_000_000, 41.2875786, -96.0888748, 0.0, 128.4),
         Live(1_760_000_000_000, 41.2875786, -96.0888748, 13.41, 271.3),
@@ -24,14 +24,14 @@ def vectors() -> list[dict[str, object]]:
         Live(1_760_000_000_000, 89.99999, 0.0, 20.0, 0.0),
         Live(1_760_000_000_000, -45.0, 10.0, 20.0, 359.9, -0.3, -20.0),
     ]
-    for _ in range(120):
-        states.append(
-            Live(
-                1_760_000_000_000 + chance.randrange(10**9), chance.uniform(-80, 80), chance.uniform(-180, 180),
-                chance.choice([0.0, chance.uniform(0, 45)]), chance.uniform(0, 360),
-                chance.choice([0.0, chance.uniform(-6, 4)]), chance.choice([0.0, chance.uniform(-40, 40)]),
-            )
-        )  # fmt: skip
+    states += [
+        Live(
+            1_760_000_000_000 + chance.randrange(10**9), chance.uniform(-80, 80), chance.uniform(-180, 180),
+            chance.choice([0.0, chance.uniform(0, 45)]), chance.uniform(0, 360),
+            chance.choice([0.0, chance.uniform(-6, 4)]), chance.choice([0.0, chance.uniform(-40, 40)]),
+        )
+        for _ in range(120)
+    ]  # fmt: skip
     out: list[dict[str, object]] = []
     for i, state in enumerate(states):
         live = decode_live(encode_live(state))

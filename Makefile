@@ -1,0 +1,58 @@
+# Odograph. `make demo` shows it, `make test` proves it. Both set up what they need.
+VENV ?= .venv
+PY = $(VENV)/bin/python
+SECONDS ?= 0
+SETUP = VENV=$(VENV) packaging/setup.sh
+
+.PHONY: help demo test lint bench lock wheel pages clean
+
+help:
+	@echo "make demo            a hub and three vehicles on real drives; SECONDS=60 ends by itself"
+	@echo "make test            set up and run the whole suite, with the static checks"
+	@echo "make lint            the static checks alone"
+	@echo "make bench           figures, side by side with peers"
+	@echo "make wheel           build the wheel, pages included"
+	@echo "make lock            resolve the lock files anew"
+
+demo:
+	@$(SETUP) env
+	@$(SETUP) pages
+	@$(PY) -m bench.demo --seconds $(SECONDS)
+
+test:
+	@$(SETUP) env-dev
+	@$(SETUP) system-test
+	@$(SETUP) pages
+	@$(MAKE) --no-print-directory static
+	$(PY) -m pytest
+
+.PHONY: static
+static:
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+lint:
+	@$(SETUP) env-dev
+	@$(MAKE) --no-print-directory static
+
+bench:
+	@$(SETUP) env-dev
+	@$(SETUP) pages
+	$(PY) -m bench
+
+pages:
+	@$(SETUP) env
+	@$(SETUP) pages
+
+wheel:
+	@$(SETUP) env-dev
+	@$(SETUP) pages
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+lock:
+	@$(SETUP) env-dev
+	packaging/lock.sh $(PY)
+
+clean:
+	rm -rf $(VENV) build dist var hub/pages/dist hub/pages/node_modules

@@ -1,0 +1,1 @@
+"""One library each: where the agent touches the world."""

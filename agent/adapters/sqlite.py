@@ -1,0 +1,251 @@
+"""The outbox in SQLite: WAL, `synchronous=FULL`, 1024-byte pages. What `put` has returned survives a power cut.
+
+A file that is damaged is set aside (`…damaged-1`), a new store is opened, and its first record names the store before it.
+A side file keeps the store id and the last known seq, so that even a lost database can be named.
+"""
+
+import contextlib
+import json
+import re
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import aiosqlite
+
+from agent.ports import Kind, Record, Settled, Stored
+from wire.codec import dump
+from wire.errors import UnavailableError
+from wire.track import GENESIS, b64, chain
+
+KEEP_ACKED_MS = 24 * 3_600_000
+SIDE_EVERY = 600
+
+
+def _statements() -> dict[str, str]:
+    text = resources.files("agent.adapters").joinpath("outbox.sql").read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
+    return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+SQL = _statements()
+
+
+class SqliteOutbox:
+    """Open with `SqliteOutbox.open`."""
+
+    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+        self._path = path
+        self._db = connection
+        self.store = ""
+        self.newest = 0
+        self.acked = 0
+        self.low = 1
+        self._h = GENESIS
+        self._side_at = 0
+
+    @classmethod
+    async def open(cls, path: Path, *, now_ms: int) -> "SqliteOutbox":
+        """Open or make the store. Raises UnavailableError when the disk does not let us."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return await cls._open(path, now_ms)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+                raise UnavailableError(f"{path}: the outbox can't be opened: {error}") from None
+        aside = _set_aside(path)
+        try:
+            outbox = await cls._open(path, now_ms)
+        except sqlite3.Error as error:
+            raise UnavailableError(f"{path}: the outbox can't be opened: {error}") from None
+        await outbox.put([_event("outbox-damaged", now_ms, {"file": aside.name})])
+        return outbox
+
+    @classmethod
+    async def _open(cls, path: Path, now_ms: int) -> "SqliteOutbox":
+        db = await aiosqlite.connect(path, isolation_level=None)
+        try:
+            await db.executescript(SQL["pragmas"])
+            await _quick_check(db)
+            await db.executescript(SQL["schema"])
+            outbox = cls(path, db)
+            await outbox._load(now_ms)
+        except BaseException:
+            await db.close()
+            raise
+        return outbox
+
+    async def _load(self, now_ms: int) -> None:
+        self.store = await self._meta("store") or ""
+        if not self.store:
+            await self._begin_store(now_ms)
+            return
+        self.acked = int(await self._meta("acked") or 0)
+        async with self._db.execute(SQL["newest"]) as cursor:
+            row = await cursor.fetchone()
+        if row is not None:
+            self.newest, self._h = row
+        async with self._db.execute(SQL["ends"]) as cursor:
+            ends = await cursor.fetchone()
+        self.low = ends[0] if ends and ends[0] is not None else 1
+
+    async def _begin_store(self, now_ms: int) -> None:
+        """Make a store id; if the side file knows a store before this one, the first record names it."""
+        before = self._read_side()
+        self.store = b64(secrets.token_bytes(8))
+        await self._db.execute(SQL["set_meta"], ("store", self.store))
+        if before is not None:
+            detail: dict[str, object] = {"prev": before[0], "prev_seq": before[1]}
+            await self.put([_event("store-new", now_ms, detail)])
+        self._write_side()
+
+    async def _meta(self, key: str) -> str | None:
+        async with self._db.execute(SQL["get_meta"], (key,)) as cursor:
+            row = await cursor.fetchone()
+        return None if row is None else str(row[0])
+
+    @property
+    def _side(self) -> Path:
+        return self._path.with_suffix(".store")
+
+    def _read_side(self) -> tuple[str, int] | None:
+        try:
+            data = json.loads(self._side.read_text(encoding="utf-8"))
+            return str(data["store"]), int(data["seq"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # no side file, or one that a power cut has cut: then the store before stays unnamed
+
+    def _write_side(self) -> None:
+        fresh = self._side.with_suffix(".store-new")
+        fresh.write_text(json.dumps({"store": self.store, "seq": self.newest}), encoding="utf-8")
+        fresh.replace(self._side)
+        self._side_at = self.newest
+
+    async def put(self, records: Sequence[Record]) -> list[Stored]:
+        """Give seqs and keep, in one transaction; durable when it returns."""
+        stored, seq, h = [], self.newest, self._h
+        for record in records:
+            seq += 1
+            h = chain(h, seq, record.body)
+            stored.append(Stored(seq, record.kind, record.at_ms, record.body, h))
+        await self._transaction([(SQL["put"], [(s.seq, s.kind.value, s.at_ms, s.body, s.h) for s in stored])])
+        self.newest, self._h = seq, h
+        if seq - self._side_at >= SIDE_EVERY:
+            self._write_side()
+        return stored
+
+    async def _transaction(self, steps: list[tuple[str, list[tuple[object, ...]]]]) -> None:
+        """All steps and the newest ack, or none. The ack needs no fsync of its own: the hub would only say it again."""
+        try:
+            await self._db.execute("BEGIN IMMEDIATE")
+            for sql, rows in steps:
+                await self._db.executemany(sql, rows)
+            await self._db.execute(SQL["set_meta"], ("acked", str(self.acked)))
+            await self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                await self._db.execute("ROLLBACK")
+            raise UnavailableError(f"{self._path}: the outbox can't be written: {error}") from None
+
+    async def read(self, first: int, limit: int) -> list[Stored]:
+        """At most `limit` records from `first` on."""
+        return await self._rows("read", first, limit)
+
+    async def unacked_events(self, limit: int) -> list[Stored]:
+        """Events that the hub has not committed yet."""
+        return await self._rows("unacked_events", self.acked, limit)
+
+    async def _rows(self, name: str, first: int, limit: int) -> list[Stored]:
+        async with self._db.execute(SQL[name], (first, limit)) as cursor:
+            return [Stored(seq, Kind(kind), at_ms, body, h) async for seq, kind, at_ms, body, h in cursor]
+
+    async def hash_at(self, seq: int) -> str | None:
+        """The chain hash at a seq."""
+        if seq == 0:
+            return GENESIS
+        async with self._db.execute(SQL["hash_at"], (seq,)) as cursor:
+            row = await cursor.fetchone()
+        return None if row is None else str(row[0])
+
+    async def settle(self, upto: int, h: str) -> Settled:
+        """Take the hub's mark; see the port."""
+        own = await self.hash_at(upto)
+        if upto > self.newest or (own is not None and own != h):
+            return Settled.FORKED
+        if upto == self.acked:
+            return Settled.STALE
+        self.acked = upto
+        return Settled.TAKEN
+
+    async def fork(self, now_ms: int, *, hub_seq: int) -> None:
+        """Another store has written under our id: go on under a new one with what the hub has not acknowledged."""
+        rows = await self.read(self.acked + 1, 1 << 30)
+        before, was = self.store, (self.newest, self._h, self.acked)
+        store = b64(secrets.token_bytes(8))
+        moved = [_event("fork", now_ms, {"prev": before, "prev_seq": self.newest, "hub_seq": hub_seq})]
+        moved += [Record(row.kind, row.at_ms, row.body) for row in rows]
+        h = GENESIS
+        fresh: list[tuple[object, ...]] = []
+        for seq, record in enumerate(moved, start=1):
+            h = chain(h, seq, record.body)
+            fresh.append((seq, record.kind.value, record.at_ms, record.body, h))
+        self.acked = 0
+        try:
+            await self._transaction([(SQL["clear"], [()]), (SQL["put"], fresh), (SQL["set_meta"], [("store", store)])])
+        except UnavailableError:
+            self.newest, self._h, self.acked = was
+            raise
+        self.store, self.newest, self._h, self.low = store, len(fresh), h, 1
+        self._write_side()
+
+    async def forget(self, now_ms: int) -> None:
+        """Delete acknowledged records that are older than a day; the one at the mark always stays, to carry the chain."""
+        await self._transaction([(SQL["forget"], [(self.acked, now_ms - KEEP_ACKED_MS)])])
+        async with self._db.execute(SQL["ends"]) as cursor:
+            ends = await cursor.fetchone()
+        self.low = ends[0] if ends and ends[0] is not None else self.low
+
+    async def close(self) -> None:
+        """Write the side file and close."""
+        self._write_side()
+        await self._db.close()
+
+
+async def _quick_check(db: aiosqlite.Connection) -> None:
+    async with db.execute("PRAGMA quick_check(1)") as cursor:
+        verdict = await cursor.fetchone()
+    if verdict is None or verdict[0] != "ok":
+        raise sqlite3.DatabaseError("quick_check failed")
+
+
+def _event(kind: str, at_ms: int, detail: dict[str, object]) -> Record:
+    return Record(Kind.EVENT, at_ms, dump([at_ms, kind, None, None, detail]))
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a damaged database and its journals so that they can be looked at later."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        journal = path.with_name(path.name + suffix)
+        if journal.exists():
+            journal.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def look_into(path: Path) -> dict[str, object] | None:
+    """What an outbox holds, without changing it; None when there is none."""
+    if not path.exists():
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            newest = db.execute("SELECT max(seq) FROM record").fetchone()[0] or 0
+            meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
+    except sqlite3.Error as error:
+        raise UnavailableError(f"{path}: the outbox can't be read: {error}") from None
+    acked = int(meta.get("acked", 0))
+    return {"store": meta.get("store", ""), "recorded": newest, "committed_by_hub": acked, "waiting": newest - acked}

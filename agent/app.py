@@ -1,0 +1,129 @@
+"""Where adapters meet the flow: builds the agent from its settings and runs it."""
+
+import asyncio
+import random
+import secrets
+
+from agent.adapters.clock import GnssClock
+from agent.adapters.gpsd import GpsdDoor
+from agent.adapters.mqtt import MqttLink
+from agent.adapters.serial import SerialDoor
+from agent.adapters.sqlite import SqliteOutbox
+from agent.adapters.state_socket import answer, socket_path
+from agent.core import elm327, gpsd, nmea, sampler
+from agent.core.elm327 import Elm327
+from agent.events import HAPPENINGS
+from agent.flow import LiveLane, Parser, Recorder, Senses, Vehicle, ask, collect, reopening, watch_fixes
+from agent.ports import Bytes
+from agent.settings import AgentSettings
+from agent.uplink import Config, Uplink, keep_tidy, stay_linked
+from wire import VERSION
+from wire.ops import clock
+from wire.ops.main import together
+from wire.ops.mqtt import Login, login
+from wire.ops.settings import secret
+from wire.ops.watch import Watch
+
+
+def _login(settings: AgentSettings) -> Login:
+    hub, device = settings.hub, settings.device
+    ca_file = str(hub.ca_file) if hub.ca_file else None
+    return login(hub.url, device.id, secret=secret(device.secret_file), ca_file=ca_file, keepalive_s=hub.keepalive_s)
+
+
+def receiver(settings: AgentSettings) -> tuple[Bytes, Parser]:
+    """The door of the receiver and the parser for what comes in by it."""
+    gnss = settings.gnss
+    if gnss.source == "gpsd":
+        return GpsdDoor(gnss.host, gnss.port), gpsd.Parser()
+    return SerialDoor(str(gnss.path), baud=gnss.baud), nmea.Parser()
+
+
+def _sampler(settings: AgentSettings) -> sampler.Config:
+    chosen = settings.sampling
+    return sampler.Config(
+        eps_m=chosen.eps_m,
+        heartbeat_moving_ms=round(chosen.heartbeat_moving_s * 1000),
+        heartbeat_parked_ms=round(chosen.heartbeat_parked_s * 1000),
+    )
+
+
+async def run(settings: AgentSettings) -> None:
+    """Run the agent until it is cancelled; what waits in memory is committed on the way out."""
+    where = _login(settings)
+    watch, time = Watch("agent", HAPPENINGS), GnssClock()
+    outbox = await SqliteOutbox.open(settings.outbox.path, now_ms=clock.utc_ms())
+    recorder = Recorder(outbox, time, watch=watch, commit_ms=round(settings.sampling.commit_s * 1000))
+    senses = Senses(Vehicle(), recorder, LiveLane(_sampler(settings)), time, watch)
+    uplink = Uplink(
+        outbox, recorder, senses.live, senses, time, watch,
+        Config(
+            VERSION, secrets.token_hex(8), upload_s=settings.sampling.upload_s,
+            silent_s=settings.hub.silent_s, spread_s=settings.hub.spread_s,
+        ),
+        random.SystemRandom().random,
+    )  # fmt: skip
+    recorder.on_event = uplink.take_event
+    try:
+        await together(
+            _sense_position(settings, senses),
+            _sense_bus(settings, senses),
+            watch_fixes(senses),
+            recorder.keep_committing(),
+            stay_linked(MqttLink(where), uplink),
+            keep_tidy(uplink),
+            answer(socket_path(settings.outbox.path), lambda: state(uplink, watch)),
+        )
+    finally:
+        await recorder.commit()
+        await outbox.close()
+
+
+async def _sense_position(settings: AgentSettings, senses: Senses) -> None:
+    async def once() -> None:
+        door, parser = receiver(settings)
+        await collect(door, parser, senses)
+
+    await reopening("gnss", once, senses)
+
+
+async def _sense_bus(settings: AgentSettings, senses: Senses) -> None:
+    obd = settings.obd
+    if obd is None:
+        await asyncio.get_running_loop().create_future()
+        return
+
+    async def once() -> None:
+        adapter = Elm327(elm327.Config(slot_ms=round(1000 / obd.rate_hz)))
+        await ask(SerialDoor(str(obd.path), baud=obd.baud), adapter, senses)
+
+    await reopening("obd", once, senses)
+
+
+def state(uplink: Uplink, watch: Watch) -> dict[str, object]:
+    """What `odograph-agent status` tells."""
+    vehicle, outbox = uplink.senses.vehicle, uplink.outbox
+    now_ms = uplink.clock.mono_ms()
+    fix, reading = vehicle.fix, vehicle.reading(now_ms)
+    position = None
+    if fix is not None and vehicle.fix_mono_ms is not None:
+        position = {
+            "at": clock.iso(fix.at_ms), "age_s": (now_ms - vehicle.fix_mono_ms) / 1000.0, "lat_deg": fix.lat_deg,
+            "lon_deg": fix.lon_deg, "speed_mps": fix.speed_mps, "sats_used": fix.sats_used, "hdop": fix.hdop,
+        }  # fmt: skip
+    return {
+        "running": True,
+        "version": VERSION,
+        "store": outbox.store,
+        "recorded": outbox.newest,
+        "committed_by_hub": outbox.acked,
+        "waiting": uplink.recorder.waiting,
+        "linked": uplink.linked_at_ms is not None,
+        "linked_for_s": None if uplink.linked_at_ms is None else (now_ms - uplink.linked_at_ms) / 1000.0,
+        "motion": vehicle.motion.motion.value,
+        "fix": position,
+        "bus": {name: getattr(reading, name) for name in reading.__slots__ if getattr(reading, name) is not None},
+        "live_sent": watch.count("live.sent"),
+        "live_acked": watch.count("live.acked"),
+        "rejected": watch.count("gnss.rejected"),
+    }

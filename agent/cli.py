@@ -1,0 +1,145 @@
+"""The command line of the agent: no logic, only arguments, help and exit status."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from wire import VERSION
+from wire.ops.main import call, run, set_up_logging
+from wire.ops.settings import load
+
+CONFIG = Path("/etc/odograph/agent.toml")
+EXIT = """exit status:
+  0 fine   1 a bug or a check that failed   2 wrong arguments or settings
+  3 something that is needed does not answer   4 refused   5 input that can't be read"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="odograph-agent", description="Vehicle telematics agent: GNSS and OBD to an outbox, and on to the hub.",
+        epilog=f"example:\n  odograph-agent run --config agent.toml\n\n{EXIT}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"odograph-agent {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_run, _add_rig, _add_status, _add_config):
+        add(commands)
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    work: Callable[[argparse.Namespace], int],
+    *,
+    about: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name, help=about, description=about, epilog=f"example:\n  {example}\n\n{EXIT}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.set_defaults(work=work)
+    return parser
+
+
+def _with_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, default=CONFIG, metavar="FILE", help=f"settings (default: {CONFIG})")
+
+
+def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    about = "read receiver and bus, keep every fix, publish to the hub; until it is stopped"
+    _with_config(_command(commands, "run", _run, about=about, example="odograph-agent run --config agent.toml"))
+
+
+def _run(args: argparse.Namespace) -> int:
+    from agent.app import run as run_agent
+    from agent.settings import AgentSettings
+
+    settings = load(args.config, AgentSettings)
+    set_up_logging(settings.log.level)
+    return run(lambda: run_agent(settings))
+
+
+def _add_rig(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands, "rig", _rig,
+        about="a virtual vehicle: a receiver and an ELM327 on two ptys, driven by a recording",
+        example="odograph-agent rig drive.csv.gz --link /tmp/van-1    # then use /tmp/van-1/gnss and /tmp/van-1/obd",
+    )  # fmt: skip
+    parser.add_argument("recording", type=Path, help="CSV of a drive, raw NMEA log, GPX; .gz is fine")
+    parser.add_argument("--obd", type=Path, metavar="FILE", help="take the bus values from this recording instead")
+    parser.add_argument("--link", type=Path, required=True, metavar="DIR", help="folder for the links gnss and obd")
+    parser.add_argument("--speed", type=float, default=1.0, metavar="N", help="N times faster than real (default: 1)")
+    parser.add_argument(
+        "--start", default="auto", metavar="SECONDS|auto", help="where to begin; auto: where the vehicle moves"
+    )
+    parser.add_argument("--loop", action="store_true", help="begin again at the end of the recording")
+    parser.add_argument("--truth", type=Path, metavar="FILE", help="write each epoch that was sent, a JSON line each")
+    parser.add_argument("--duration", type=float, metavar="SECONDS", help="stop after so many real seconds")
+    parser.add_argument("--json", action="store_true", help="tell the ports as one JSON line")
+
+
+def _rig(args: argparse.Namespace) -> int:
+    from agent.adapters.rig import RigOptions, run_rig
+
+    options = RigOptions(
+        recording=args.recording, obd=args.obd, link=args.link, speed=args.speed, start=args.start, loop=args.loop,
+        truth=args.truth, duration_s=args.duration, as_json=args.json,
+    )  # fmt: skip
+    return run(lambda: run_rig(options, say=lambda line: print(line, flush=True)))
+
+
+def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands, "status", _status, about="what the running agent knows: fix, bus, link, outbox",
+        example="odograph-agent status --config agent.toml --json",
+    )  # fmt: skip
+    _with_config(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _status(args: argparse.Namespace) -> int:
+    from agent.settings import AgentSettings
+    from agent.status import lines, look
+
+    def work() -> int:
+        state = asyncio.run(look(load(args.config, AgentSettings)))
+        print(json.dumps(state) if args.json else "\n".join(lines(state)))
+        return 0 if state["running"] else 3
+
+    return call(work)
+
+
+def _add_config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands, "config", _config, about="check a settings file; every fault is named at once",
+        example="odograph-agent config check --config agent.toml",
+    )  # fmt: skip
+    parser.add_argument("action", choices=("check",), help="what to do")
+    _with_config(parser)
+
+
+def _config(args: argparse.Namespace) -> int:
+    from agent.settings import AgentSettings
+
+    def work() -> int:
+        settings = load(args.config, AgentSettings)
+        print(f"{args.config}: fine, for {settings.device.id} at {settings.hub.url}")
+        return 0
+
+    return call(work)
+
+
+def main() -> None:
+    """Entry point of `odograph-agent`."""
+    args = _parser().parse_args()
+    work: Callable[[argparse.Namespace], int] = args.work
+    sys.exit(call(lambda: work(args)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""How the track lane drains: how large a batch, when, and what an ack means for it.
+
+Rules: one batch in flight. A batch holds at most `SHARE_S` of the measured throughput, and the pause behind it keeps the
+lane at `DUTY` of it; the pause is as long as the batch itself when live acks have slowed down. A batch that was
+refused is cut in half. Without an answer in `answer_ms` the same rows are sent again.
+"""
+
+from dataclasses import dataclass, replace
+
+from wire.messages import Ack
+from wire.track import MAX_ROWS
+
+SHARE_S = 0.2
+DUTY = 0.9
+FIRST_ROWS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A batch on its way."""
+
+    first: int
+    last: int
+    sent_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """State of the lane: the batch in flight, how many rows the next may have, when it may go."""
+
+    flight: Flight | None = None
+    limit: int = FIRST_ROWS
+    not_before_ms: int = 0
+    answer_ms: int = 10_000
+
+
+def sent(track: Track, first: int, last: int, now_ms: int) -> Track:
+    """A batch has gone out."""
+    return replace(track, flight=Flight(first, last, now_ms))
+
+
+def answered(track: Track, ack: Ack, now_ms: int, *, live_slow: bool = False) -> Track:
+    """The hub has answered the batch in flight, with its mark or with a refusal."""
+    flight = track.flight
+    if flight is None:
+        return track
+    if ack.bad is not None:
+        rows = flight.last - flight.first + 1
+        return replace(track, flight=None, limit=max(1, rows // 2), not_before_ms=now_ms)
+    if ack.upto is None:
+        return track
+    took_ms = max(1, now_ms - flight.sent_at_ms)
+    rows = flight.last - flight.first + 1
+    limit = max(FIRST_ROWS, min(MAX_ROWS, round(rows / took_ms * 1000.0 * SHARE_S)))
+    pause_ms = took_ms if live_slow else round(took_ms * (1.0 / DUTY - 1.0))
+    return replace(track, flight=None, limit=limit, not_before_ms=now_ms + pause_ms)
+
+
+def overdue(track: Track, now_ms: int) -> bool:
+    """Whether the batch in flight has waited too long for its answer."""
+    return track.flight is not None and now_ms - track.flight.sent_at_ms >= track.answer_ms
+
+
+def unlinked(track: Track) -> Track:
+    """The link is gone: nothing is in flight any more."""
+    return replace(track, flight=None, not_before_ms=0)

@@ -1,0 +1,310 @@
+"""The staircase of the agent, on the way in: device to outbox and live lane. The way out, to the hub, is `agent.uplink`."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agent.core import bus, motion, plausible, sampler
+from agent.core.bus import BusValue
+from agent.core.elm327 import BusState, Elm327
+from agent.ports import Bytes, Clock, Kind, Line, Outbox, Record, Stored
+from wire.codec import dump
+from wire.errors import UnavailableError
+from wire.messages import Fix, Live, Reading, Rejected
+from wire.ops.watch import WatchCall
+from wire.schema import row_of
+
+SILENCE_S = 0.08
+NO_FIX_MS = 5_000
+REOPEN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+STEADY_MS = 10_000
+PENDING_MAX = 7_200
+
+
+class Parser(Protocol):
+    """Bytes in, fixes and refusals out; `flush` gives what is complete when the line falls silent."""
+
+    def feed(self, chunk: bytes) -> list[Fix | Rejected]:
+        """Take what has arrived."""
+
+    def flush(self) -> list[Fix | Rejected]:
+        """The line is silent."""
+
+
+@dataclass(slots=True)
+class Vehicle:
+    """What is known now: shared by the senses, which write it, and the lanes, which read it."""
+
+    bus: bus.State = field(default_factory=bus.State)
+    motion: motion.State = field(default_factory=motion.State)
+    plausible: plausible.State = field(default_factory=plausible.State)
+    fix_mono_ms: int | None = None
+
+    def reading(self, now_ms: int) -> Reading:
+        """The bus values that are fresh."""
+        return bus.reading(self.bus, now_ms)
+
+    @property
+    def fix(self) -> Fix | None:
+        """The last accepted fix."""
+        return self.plausible.last
+
+
+class Recorder:
+    """Records wait here until the commit window closes; events close it at once. Nothing is sent before its commit."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, *, watch: WatchCall, commit_ms: int) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._watch = watch
+        self._commit_ms = commit_ms
+        self._pending: list[Record] = []
+        self._writing = asyncio.Lock()
+        self.on_event: Callable[[Stored], None] = lambda _stored: None
+
+    @property
+    def waiting(self) -> int:
+        """Records that the hub has not committed yet."""
+        return self._outbox.newest - self._outbox.acked + len(self._pending)
+
+    def add_fix(self, fix: Fix, reading: Reading) -> None:
+        """Keep a fix; it is committed with the others of its window."""
+        self._add(Record(Kind.FIX, fix.at_ms, dump(list(row_of(fix, reading)))))
+
+    async def add_event(self, kind: str, place: Fix | None, detail: dict[str, object] | None = None) -> None:
+        """Keep an event, commit at once, and hand it to the event lane."""
+        at_ms = self._clock.utc_ms()
+        where = (place.lat_deg, place.lon_deg) if place is not None else (None, None)
+        self._watch("event.made", kind=kind)
+        self._add(Record(Kind.EVENT, at_ms, dump([at_ms, kind, *where, detail or {}])))
+        await self.commit()
+
+    def _add(self, record: Record) -> None:
+        if len(self._pending) >= PENDING_MAX:
+            oldest_fix = next((i for i, kept in enumerate(self._pending) if kept.kind is Kind.FIX), 0)
+            del self._pending[oldest_fix]
+            self._watch("outbox.overflow")
+        self._pending.append(record)
+
+    async def commit(self) -> bool:
+        """Write what waits; False when the disk refuses and the records stay in memory."""
+        async with self._writing:
+            batch, self._pending = self._pending, []
+            if not batch:
+                return True
+            try:
+                stored = await self._outbox.put(batch)
+            except UnavailableError as error:
+                self._pending = batch + self._pending
+                self._watch("outbox.failed", error=error)
+                return False
+            except asyncio.CancelledError:
+                self._pending = batch + self._pending
+                raise
+        self._watch("outbox.commit")
+        self._watch("outbox.record", n=len(stored))
+        for item in stored:
+            if item.kind is Kind.EVENT:
+                self.on_event(item)
+        return True
+
+    async def keep_committing(self) -> None:
+        """Close a commit window again and again."""
+        while True:
+            await asyncio.sleep(self._commit_ms / 1000.0)
+            await self.commit()
+
+
+class LiveLane:
+    """One message in flight and the newest waiting, never a queue. The link's side takes with `next` and tells back."""
+
+    def __init__(self, config: sampler.Config) -> None:
+        self.config = config
+        self.state = sampler.State()
+        self.linked = False
+        self._waiting: Live | None = None
+        self._ready = asyncio.Event()
+
+    def offer(self, live: Live) -> None:
+        """The newest message to send; one that still waits is replaced."""
+        self._waiting = live
+        self._ready.set()
+
+    async def next(self) -> Live:
+        """The message to send now."""
+        await self._ready.wait()
+        self._ready.clear()
+        live, self._waiting = self._waiting, None
+        if live is None:
+            raise RuntimeError("the lane was woken without a message")
+        self.state = sampler.sending(self.state, live)
+        return live
+
+    def acknowledged(self, live: Live) -> None:
+        """The broker has it."""
+        self.state = sampler.acknowledged(self.state, live)
+
+    def unlink(self) -> None:
+        """The link is gone: forget what waits, it would be old news."""
+        self.linked = False
+        self.state = sampler.unlinked(self.state)
+        self._waiting = None
+        self._ready.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """What the senses share on their way in."""
+
+    vehicle: Vehicle
+    recorder: Recorder
+    live: LiveLane
+    clock: Clock
+    watch: WatchCall
+
+
+async def with_silence(chunks: AsyncIterator[bytes], silence_s: float) -> AsyncIterator[bytes]:
+    """The chunks, and an empty one whenever the line has been silent for a while after some."""
+    pending: asyncio.Task[bytes] | None = None
+    spoke = False
+    try:
+        while True:
+            if pending is None:
+                pending = asyncio.ensure_future(anext(chunks, b""))
+            done, _ = await asyncio.wait({pending}, timeout=silence_s if spoke else None)
+            if not done:
+                spoke = False
+                yield b""
+                continue
+            chunk = pending.result()
+            pending = None
+            if not chunk:
+                return
+            spoke = True
+            yield chunk
+    finally:
+        if pending is not None:
+            pending.cancel()
+            with contextlib.suppress(asyncio.CancelledError, UnavailableError, StopAsyncIteration):
+                await pending
+
+
+async def collect(door: Bytes, parser: Parser, senses: Senses) -> None:
+    """Receiver to outbox and live lane: bytes, fix, row; motion, sample. Ends with UnavailableError."""
+    fresh = True
+    async for chunk in with_silence(door.chunks(), SILENCE_S):
+        if fresh:
+            senses.watch("gnss.opened")
+            fresh = False
+        for item in parser.feed(chunk) if chunk else parser.flush():
+            if isinstance(item, Rejected):
+                senses.watch("gnss.rejected", reason=item.reason)
+            else:
+                await take(item, senses)
+    raise UnavailableError("the receiver's line has ended")
+
+
+async def take(fix: Fix, senses: Senses) -> None:
+    """One fix: plausible, recorded, judged by motion, and offered to the live lane when the hub would be wrong."""
+    vehicle, now_ms = senses.vehicle, senses.clock.mono_ms()
+    vehicle.plausible, judged = plausible.step(vehicle.plausible, fix)
+    if isinstance(judged, Rejected):
+        senses.watch("gnss.rejected", reason=judged.reason)
+        return
+    if vehicle.fix_mono_ms is not None and now_ms - vehicle.fix_mono_ms > NO_FIX_MS:
+        senses.watch("gnss.back", after_s=(now_ms - vehicle.fix_mono_ms) // 1000)
+    vehicle.fix_mono_ms = now_ms
+    senses.clock.heard(fix.at_ms)
+    senses.watch("gnss.fix")
+    reading = vehicle.reading(now_ms)
+    senses.recorder.add_fix(fix, reading)
+    vehicle.motion, change = motion.step(vehicle.motion, fix, reading, now_ms)
+    lane = senses.live
+    if change is not None:
+        lane.state = sampler.State(lane.state.sent, lane.state.acked, lane.state.away, force=True)
+        await senses.recorder.add_event(change, fix)
+    if lane.linked:
+        lane.state, live = sampler.step(
+            lane.state, fix, reading, vehicle.motion.motion, lane.config, waiting=senses.recorder.waiting
+        )
+        if live is not None:
+            lane.offer(live)
+
+
+def current(senses: Senses) -> Live | None:
+    """The live message of the last fix: what goes out first on a new link."""
+    fix = senses.vehicle.fix
+    if fix is None:
+        return None
+    reading = senses.vehicle.reading(senses.clock.mono_ms())
+    lane = senses.live
+    return sampler.live_of(fix, reading, lane.config, waiting=senses.recorder.waiting, held=lane.state.basis)
+
+
+async def watch_fixes(senses: Senses) -> None:
+    """Says once that there is no fix, within a second of the limit."""
+    since_ms, told = senses.clock.mono_ms(), False
+    while True:
+        await asyncio.sleep(1.0)
+        seen_ms = senses.vehicle.fix_mono_ms
+        if seen_ms is not None and seen_ms > since_ms:
+            since_ms, told = seen_ms, False
+        if not told and senses.clock.mono_ms() - since_ms > NO_FIX_MS:
+            told = True
+            senses.watch("gnss.nofix")
+
+
+async def ask(line: Line, elm: Elm327, senses: Senses) -> None:
+    """Bus to the vehicle's state: a command out when its time has come, answers in. Ends with UnavailableError."""
+    chunks = line.chunks()
+    pending = asyncio.ensure_future(anext(chunks, b""))
+    chunk = b""
+    try:
+        while True:
+            now_ms = senses.clock.mono_ms()
+            _hear(elm.feed(chunk, now_ms), senses, now_ms)
+            command = elm.next_command(now_ms)
+            if command is not None:
+                await line.write(command)
+            wake_ms = elm.wake_at
+            wait_s = None if wake_ms is None else max(0.001, (wake_ms - senses.clock.mono_ms()) / 1000.0)
+            await asyncio.wait({pending}, timeout=wait_s)
+            chunk = b""
+            if pending.done():
+                chunk = pending.result()
+                if not chunk:
+                    raise UnavailableError("the adapter's line has ended")
+                pending = asyncio.ensure_future(anext(chunks, b""))
+    finally:
+        pending.cancel()
+        with contextlib.suppress(asyncio.CancelledError, UnavailableError, StopAsyncIteration):
+            await pending
+
+
+def _hear(items: list[BusValue | Rejected | BusState], senses: Senses, now_ms: int) -> None:
+    for item in items:
+        if isinstance(item, BusValue):
+            senses.vehicle.bus = bus.step(senses.vehicle.bus, item, now_ms)
+            senses.watch("obd.value")
+        elif isinstance(item, BusState):
+            senses.watch("obd.state", state=item.kind)
+        else:
+            senses.watch("obd.rejected", reason=item.reason)
+
+
+async def reopening(name: str, once: Callable[[], Awaitable[None]], senses: Senses) -> None:
+    """Run a sense again whenever its device comes back, with growing pauses; the first failure is told, repeats are not."""
+    attempt = 0
+    while True:
+        started_ms = senses.clock.mono_ms()
+        try:
+            await once()
+        except UnavailableError as error:
+            if senses.clock.mono_ms() - started_ms > STEADY_MS:
+                attempt = 0
+            if attempt == 0:
+                senses.watch(f"{name}.away", error=error)
+            await asyncio.sleep(REOPEN_S[min(attempt, len(REOPEN_S) - 1)])
+            attempt += 1

@@ -1,0 +1,127 @@
+"""What the flow needs of the world, as Protocols. Each has an adapter, and a twin in memory where a test wants one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from wire.errors import UnavailableError
+from wire.messages import Status
+
+
+class Bytes(Protocol):
+    """A door that bytes come in by. Iterating raises UnavailableError when it can't be opened or goes away."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Open, and give what arrives, until the door goes away."""
+
+
+class Line(Bytes, Protocol):
+    """A door that can be written to as well."""
+
+    async def write(self, data: bytes) -> None:
+        """Write all of it. Raises UnavailableError."""
+
+
+class Clock(Protocol):
+    """Time, from one place."""
+
+    def utc_ms(self) -> int:
+        """The best idea of UTC: from GNSS once it has spoken, else the system's."""
+
+    def mono_ms(self) -> int:
+        """A clock that never steps."""
+
+    def heard(self, at_ms: int) -> None:
+        """The receiver has told the time."""
+
+
+class Kind(StrEnum):
+    """What a record of the outbox is."""
+
+    FIX = "f"
+    EVENT = "e"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record before it has a seq: its kind, its time and its body as kept."""
+
+    kind: Kind
+    at_ms: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record in the outbox, with its seq and the chain hash up to it."""
+
+    seq: int
+    kind: Kind
+    at_ms: int
+    body: bytes
+    h: str
+
+
+class Settled(StrEnum):
+    """What became of an ack: taken, nothing new, or it does not fit this store's own hash chain."""
+
+    TAKEN = "taken"
+    STALE = "stale"
+    FORKED = "forked"
+
+
+class Outbox(Protocol):
+    """The durable queue of records. `newest` and `acked` are seqs; everything in between is still out there."""
+
+    store: str
+    newest: int
+    acked: int
+    low: int
+
+    async def put(self, records: Sequence[Record]) -> list[Stored]:
+        """Give seqs and keep; durable when it returns. Raises UnavailableError and keeps nothing."""
+
+    async def read(self, first: int, limit: int) -> list[Stored]:
+        """At most `limit` records from seq `first` on, in order."""
+
+    async def unacked_events(self, limit: int) -> list[Stored]:
+        """Events that the hub has not committed yet, oldest first."""
+
+    async def hash_at(self, seq: int) -> str | None:
+        """The chain hash at a seq, or None when the record is no longer there."""
+
+    async def settle(self, upto: int, h: str) -> Settled:
+        """Take the hub's mark. A mark that goes back is taken too; one that does not fit the chain forks the store."""
+
+    async def close(self) -> None:
+        """Close; nothing is lost."""
+
+
+class Session(Protocol):
+    """One connection to the broker, logged in and subscribed."""
+
+    @property
+    def lost(self) -> "asyncio.Future[UnavailableError]":
+        """Done when the connection is gone."""
+
+    @property
+    def inbox(self) -> "asyncio.Queue[tuple[str, bytes]]":
+        """Messages for this device: topic name (as `ack`) and payload."""
+
+    def publish(self, name: str, payload: bytes) -> "asyncio.Future[None]":
+        """Send on one of the device's own topics, with the QoS and retain flag of the table; done at PUBACK."""
+
+    def drop(self, error: UnavailableError) -> None:
+        """Give it up at once; the broker publishes the last will."""
+
+    async def close(self) -> None:
+        """Say good-bye."""
+
+
+class Link(Protocol):
+    """The way to the broker."""
+
+    async def open(self, will: Status) -> Session:
+        """Connect. Raises LinkDownError, ServerDownError or RefusedError."""

@@ -1,0 +1,35 @@
+"""What `odograph-agent status` shows: the running agent's own word, or what the outbox holds when none runs."""
+
+from agent.adapters.gpsd_poll import poll
+from agent.adapters.sqlite import look_into
+from agent.adapters.state_socket import ask, socket_path
+from agent.settings import AgentSettings
+
+
+async def look(settings: AgentSettings) -> dict[str, object]:
+    """Ask the agent on its socket; without one, look at the outbox and at gpsd, changing nothing."""
+    state = ask(socket_path(settings.outbox.path))
+    if state is not None:
+        return state
+    state = {"running": False, "outbox": look_into(settings.outbox.path)}
+    if settings.gnss.source == "gpsd":
+        state["gpsd"] = poll(settings.gnss.host, settings.gnss.port)
+    return state
+
+
+def lines(state: dict[str, object]) -> list[str]:
+    """The state for a person."""
+    out = [] if state["running"] else ["the agent does not run"]
+    for key, value in state.items():
+        if isinstance(value, dict):
+            shown = ", ".join(f"{name} {_short(inner)}" for name, inner in value.items()) or "nothing"
+        else:
+            shown = _short(value)
+        out.append(f"{key.replace('_', ' '):<18} {shown}")
+    return out
+
+
+def _short(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else f"{value:g}" if isinstance(value, float) and abs(value) < 1000 else str(value)

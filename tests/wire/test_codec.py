@@ -1,0 +1,161 @@
+"""One case table, both directions; every cut and every wrong field ends in a DecodeError with a reason."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from wire.codec import (
+    decode_ack,
+    decode_event,
+    decode_live,
+    decode_status,
+    dump,
+    encode_ack,
+    encode_event,
+    encode_live,
+    encode_status,
+)
+from wire.errors import DecodeError
+from wire.messages import Ack, Event, Live, Status
+
+STORE = "AbCdEf01-_x"
+LIVE = Live(1_760_000_000_000, 30.444786, 114.471866, 13.4, 271.0, -0.4, 2.1, 21, 3, 10)
+FULL = Live(1_760_000_000_000, -30.5, -114.25, 0, 0, 0.0, 0.0, None, None, 5.5, 1800, True, 3, "d-7")
+
+LIVES = [
+    (LIVE, b'{"v":1,"t":1760000000000,"lat":30.444786,"lon":114.471866,"alt":21,"spd":13.4,"crs":271,"acc":3,'
+           b'"a":-0.4,"w":2.1,"eps":10}'),
+    (FULL, b'{"v":1,"t":1760000000000,"lat":-30.5,"lon":-114.25,"spd":0,"crs":0,"eps":5.5,"rpm":1800,"ign":1,"q":3,'
+           b'"drv":"d-7"}'),
+]  # fmt: skip
+EVENTS = [
+    Event(7, 1_760_000_000_000, "sos", 30.5, 114.5, {"by": "button"}),
+    Event(1, 1_760_000_000_000, "boot"),
+]
+ACKS = [
+    Ack(STORE, upto=0, h=STORE),
+    Ack(STORE, upto=812, h=STORE, live_ms=1_760_000_000_000),
+    Ack(STORE, events=(3, 9)),
+    Ack(STORE, bad="checksum"),
+    Ack(STORE, retry_after_s=30),
+]
+STATUSES = [
+    Status(online=True, connection="c1", version="0.1.0", store=STORE, newest_seq=9, recorded=9, upload_s=2.5),
+    Status(online=False, connection="c1", reason="link"),
+    Status(online=False, connection="c1"),
+]
+
+
+@pytest.mark.parametrize(("live", "payload"), LIVES)
+def test_live_both_ways(live: Live, payload: bytes) -> None:
+    assert encode_live(live) == payload
+    assert decode_live(payload) == live
+
+
+def test_a_course_that_rounds_up_to_north_is_north() -> None:
+    live = decode_live(encode_live(Live(1, 0.0, 0.0, 1.0, 359.97)))
+    assert live.course_deg == 0
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_event_both_ways(event: Event) -> None:
+    assert decode_event(encode_event(STORE, event)) == (STORE, event)
+
+
+@pytest.mark.parametrize("ack", ACKS)
+def test_ack_both_ways(ack: Ack) -> None:
+    assert decode_ack(encode_ack(ack)) == ack
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_status_both_ways(status: Status) -> None:
+    assert decode_status(encode_status(status)) == status
+
+
+def test_a_will_with_a_strange_reason_still_says_offline() -> None:
+    assert decode_status(b'{"v":1,"on":false,"conn":"c","why":7}') == Status(online=False, connection="c")
+
+
+DOORS: list[tuple[Callable[[bytes], object], bytes]] = [
+    (decode_live, encode_live(FULL)),
+    (decode_event, encode_event(STORE, EVENTS[0])),
+    (decode_ack, encode_ack(ACKS[1])),
+    (decode_status, encode_status(STATUSES[0])),
+]
+
+
+@pytest.mark.parametrize(("decode", "payload"), DOORS)
+def test_every_cut_is_refused(decode: Callable[[bytes], object], payload: bytes) -> None:
+    for end in range(len(payload)):
+        with pytest.raises(DecodeError):
+            decode(payload[:end])
+    with pytest.raises(DecodeError):
+        decode(payload + b"}")
+
+
+@pytest.mark.parametrize(("decode", "payload"), DOORS)
+@pytest.mark.parametrize(
+    ("junk", "reason"),
+    [
+        (b"\xff\xfe", "not-json"),
+        (b"[1]", "not-an-object"),
+        (b"[" * 5000, None),
+        (b'{"v":NaN}', "not-finite"),
+        (b'{"v":Infinity}', "not-finite"),
+        (b'{"v":' + b"9" * 5000 + b"}", None),
+        (b'{"v":2}', "unknown-version"),
+        (b'{"v":"1"}', "not-a-number"),
+        (b'{"v":true}', "not-a-number"),
+        (b'{"v":1.0}', "not-an-integer"),
+        (b"{}", "missing"),
+        (b'{"v":1}', "missing"),
+        (b" " * 9000, "too-long"),
+    ],
+)
+def test_junk_is_refused_with_a_reason(
+    decode: Callable[[bytes], object], payload: bytes, junk: bytes, reason: str | None
+) -> None:
+    with pytest.raises(DecodeError) as told:
+        decode(junk)
+    assert reason in {None, told.value.reason}
+    assert decode(payload) is not None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("lat", 90.1, "out-of-range"), ("lon", -181, "out-of-range"), ("spd", -1, "out-of-range"),
+        ("t", 1 << 44, "out-of-range"), ("t", 1.5, "not-an-integer"), ("q", -1, "out-of-range"),
+        ("drv", "", "not-a-text"), ("drv", "x" * 33, "not-a-text"), ("drv", 7, "not-a-text"), ("ign", 2, "out-of-range"),
+        ("eps", None, "missing"), ("crs", [1], "not-a-number"),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_of_a_live_message_is_named(key: str, value: object, reason: str) -> None:
+    data = json.loads(LIVES[1][1]) | {key: value}
+    with pytest.raises(DecodeError) as told:
+        decode_live(dump(data))
+    assert (told.value.where, told.value.reason) == (key, reason)
+    assert key in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("decode", "payload", "where"),
+    [
+        (decode_event, b'{"v":1,"s":"AbCdEf01-_x","n":1,"t":1,"k":"sos","d":[]}', "d"),
+        (decode_event, b'{"v":1,"s":"AbCdEf01-_!","n":1,"t":1,"k":"sos"}', "s"),
+        (decode_event, b'{"v":1,"s":"short","n":1,"t":1,"k":"sos"}', "s"),
+        (decode_ack, b'{"v":1,"store":"AbCdEf01-_x","events":7}', "events"),
+        (decode_ack, b'{"v":1,"store":"AbCdEf01-_x","events":[0]}', "events"),
+        (decode_status, b'{"v":1,"on":1,"conn":"c"}', "on"),
+    ],
+)
+def test_a_wrong_field_is_named(decode: Callable[[bytes], object], payload: bytes, where: str) -> None:
+    with pytest.raises(DecodeError) as told:
+        decode(payload)
+    assert told.value.where == where
+
+
+def test_the_live_message_is_short_enough() -> None:
+    longest = Live(1_760_000_000_000, -89.123456, -179.123456, 45.67, 359.9, -3.21, -12.3, 1234, 12.3, 10.0)
+    assert len(encode_live(longest)) <= 145
