@@ -44,6 +44,7 @@ FAMILY_FOLDERS: tuple[tuple[str, set[str]], ...] = (
     ("hub/adapters/broker", {"amqtt"}),
     ("hub/adapters/store", {"sqlalchemy", "aiosqlite", "asyncpg", "alembic"}),
     ("hub/migrations/", {"sqlalchemy", "alembic"}),
+    ("hub/clients/", {"websockets"}),
     ("hub/web/", {"fastapi", "pydantic", "starlette", "uvicorn"}),
     ("bench/", {"psutil", "websockets", "httpx", "pynmeagps", "paho", "aiosqlite", "serial"}),
 )
@@ -82,7 +83,7 @@ def floor_of(dotted: str) -> str:
 
 
 def ours(dotted: str) -> bool:
-    return dotted.split(".")[0] in {*PROGRAMS, "tests"}
+    return dotted.split(".", maxsplit=1)[0] in {*PROGRAMS, "tests"}
 
 
 def allowed_floors(name: str) -> set[str] | None:
@@ -98,7 +99,7 @@ def allowed_floors(name: str) -> set[str] | None:
     watch = {"wire.ops"}
     return {
         "core": {"wire", core},
-        "ports": {"wire", core},
+        "ports": {"wire", core} | watch,
         "adapters": {"wire", core, ports} | watch,
         "web": {"wire", core, ports} | watch,
         "flow": {"wire", core, ports} | watch,
@@ -106,6 +107,7 @@ def allowed_floors(name: str) -> set[str] | None:
         "settings": {"wire", "wire.ops"},
         "events": {"wire", "wire.ops"},
         "migrations": {"wire", "hub.migrations"},
+        "clients": {"wire"},
     }.get(floor)
 
 

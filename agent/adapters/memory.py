@@ -1,0 +1,79 @@
+"""The outbox in memory: the twin that tests of the flow use. It keeps the same promises, but not over a restart."""
+
+import secrets
+from collections.abc import Sequence
+
+from agent.ports import Kind, Record, Settled, Stored
+from wire.codec import dump
+from wire.errors import UnavailableError
+from wire.track import GENESIS, b64, chain
+
+
+class MemoryOutbox:
+    """Same port as `SqliteOutbox`. `full` makes writes fail, as a full disk does."""
+
+    def __init__(self) -> None:
+        self.store = b64(secrets.token_bytes(8))
+        self.acked = 0
+        self.full = False
+        self._rows: list[Stored] = []
+
+    @property
+    def newest(self) -> int:
+        """The newest seq."""
+        return self._rows[-1].seq if self._rows else 0
+
+    @property
+    def low(self) -> int:
+        """The lowest seq that is still there."""
+        return self._rows[0].seq if self._rows else 1
+
+    async def put(self, records: Sequence[Record]) -> list[Stored]:
+        """Give seqs and keep."""
+        if self.full:
+            raise UnavailableError("no space left")
+        h, seq = (self._rows[-1].h, self.newest) if self._rows else (GENESIS, 0)
+        stored = []
+        for record in records:
+            seq += 1
+            h = chain(h, seq, record.body)
+            stored.append(Stored(seq, record.kind, record.at_ms, record.body, h))
+        self._rows += stored
+        return stored
+
+    async def read(self, first: int, limit: int) -> list[Stored]:
+        """At most `limit` records from `first` on."""
+        return [row for row in self._rows if row.seq >= first][:limit]
+
+    async def unacked_events(self, limit: int) -> list[Stored]:
+        """Events that the hub has not committed yet."""
+        return [row for row in self._rows if row.seq > self.acked and row.kind is Kind.EVENT][:limit]
+
+    async def hash_at(self, seq: int) -> str | None:
+        """The chain hash at a seq."""
+        return GENESIS if seq == 0 else next((row.h for row in self._rows if row.seq == seq), None)
+
+    async def settle(self, upto: int, h: str) -> Settled:
+        """Take the hub's mark."""
+        own = await self.hash_at(upto)
+        if upto > self.newest or (own is not None and own != h):
+            return Settled.FORKED
+        if upto == self.acked:
+            return Settled.STALE
+        self.acked = upto
+        return Settled.TAKEN
+
+    async def fork(self, now_ms: int, *, hub_seq: int) -> None:
+        """Go on under a new store id."""
+        rows, before, newest = await self.read(self.acked + 1, len(self._rows)), self.store, self.newest
+        self.store, self.acked, self._rows = b64(secrets.token_bytes(8)), 0, []
+        detail = {"prev": before, "prev_seq": newest, "hub_seq": hub_seq}
+        named = Record(Kind.EVENT, now_ms, dump([now_ms, "fork", None, None, detail]))
+        await self.put([named, *(Record(row.kind, row.at_ms, row.body) for row in rows)])
+
+    async def forget(self, now_ms: int) -> None:
+        """Delete acknowledged records that are older than a day."""
+        self._rows = [row for row in self._rows if row.seq >= self.acked or row.at_ms >= now_ms - 24 * 3_600_000]
+
+    async def close(self) -> None:
+        """Nothing to do."""

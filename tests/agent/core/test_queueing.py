@@ -1,0 +1,48 @@
+"""The track lane's pace: batch sizes, pauses, halving, patience."""
+
+from agent.core.queueing import FIRST_ROWS, Flight, Track, answered, overdue, sent, unlinked
+from wire.messages import Ack
+
+S = "AbCdEf01-_x"
+
+
+def test_one_batch_and_its_answer() -> None:
+    track = sent(Track(), 1, 60, 1000)
+    assert track.flight == Flight(1, 60, 1000)
+    track = answered(track, Ack(S, upto=60, h=S), 1100)
+    assert track.flight is None
+    assert track.limit == 120, "600 rows a second for 200 ms"
+    assert track.not_before_ms == 1111, "at most 90 % of the time"
+
+
+def test_slow_live_acks_halve_the_pace() -> None:
+    track = answered(sent(Track(), 1, 60, 1000), Ack(S, upto=60, h=S), 1100, live_slow=True)
+    assert track.not_before_ms == 1200
+
+
+def test_limits_of_a_batch() -> None:
+    slow = answered(sent(Track(), 1, 60, 0), Ack(S, upto=60, h=S), 60_000)
+    fast = answered(sent(Track(), 1, 60, 0), Ack(S, upto=60, h=S), 0)
+    assert (slow.limit, fast.limit) == (FIRST_ROWS, 600)
+
+
+def test_a_refused_batch_is_halved_down_to_one_row() -> None:
+    track, limits = Track(), []
+    for _ in range(8):
+        track = answered(sent(track, 1, track.limit, 0), Ack(S, bad="checksum"), 10)
+        limits.append(track.limit)
+    assert limits == [30, 15, 7, 3, 1, 1, 1, 1]
+
+
+def test_answers_that_are_not_for_a_batch() -> None:
+    assert answered(Track(), Ack(S, upto=1, h=S), 5) == Track()
+    waiting = sent(Track(), 1, 2, 0)
+    assert answered(waiting, Ack(S, events=(1,)), 5) == waiting
+
+
+def test_patience_ends() -> None:
+    track = sent(Track(), 1, 2, 0)
+    assert not overdue(Track(), 99_999)
+    assert not overdue(track, 9_999)
+    assert overdue(track, 10_000)
+    assert unlinked(track).flight is None
