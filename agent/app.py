@@ -120,7 +120,7 @@ def state(uplink: Uplink, watch: Watch) -> dict[str, object]:
         "waiting": uplink.recorder.waiting,
         "linked": uplink.linked_at_ms is not None,
         "linked_for_s": None if uplink.linked_at_ms is None else (now_ms - uplink.linked_at_ms) / 1000.0,
-        "motion": vehicle.motion.motion.value,
+        "motion": vehicle.moving.motion.value,
         "fix": position,
         "bus": {name: getattr(reading, name) for name in reading.__slots__ if getattr(reading, name) is not None},
         "live_sent": watch.count("live.sent"),

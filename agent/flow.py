@@ -37,19 +37,19 @@ class Parser(Protocol):
 class Vehicle:
     """What is known now: shared by the senses, which write it, and the lanes, which read it."""
 
-    bus: bus.State = field(default_factory=bus.State)
-    motion: motion.State = field(default_factory=motion.State)
-    plausible: plausible.State = field(default_factory=plausible.State)
+    signals: bus.State = field(default_factory=bus.State)
+    moving: motion.State = field(default_factory=motion.State)
+    judging: plausible.State = field(default_factory=plausible.State)
     fix_mono_ms: int | None = None
 
     def reading(self, now_ms: int) -> Reading:
         """The bus values that are fresh."""
-        return bus.reading(self.bus, now_ms)
+        return bus.reading(self.signals, now_ms)
 
     @property
     def fix(self) -> Fix | None:
         """The last accepted fix."""
-        return self.plausible.last
+        return self.judging.last
 
 
 class Recorder:
@@ -209,7 +209,7 @@ async def collect(door: Bytes, parser: Parser, senses: Senses) -> None:
 async def take(fix: Fix, senses: Senses) -> None:
     """One fix: plausible, recorded, judged by motion, and offered to the live lane when the hub would be wrong."""
     vehicle, now_ms = senses.vehicle, senses.clock.mono_ms()
-    vehicle.plausible, judged = plausible.step(vehicle.plausible, fix)
+    vehicle.judging, judged = plausible.step(vehicle.judging, fix)
     if isinstance(judged, Rejected):
         senses.watch("gnss.rejected", reason=judged.reason)
         return
@@ -220,14 +220,14 @@ async def take(fix: Fix, senses: Senses) -> None:
     senses.watch("gnss.fix")
     reading = vehicle.reading(now_ms)
     senses.recorder.add_fix(fix, reading)
-    vehicle.motion, change = motion.step(vehicle.motion, fix, reading, now_ms)
+    vehicle.moving, change = motion.step(vehicle.moving, fix, reading, now_ms)
     lane = senses.live
     if change is not None:
         lane.state = sampler.State(lane.state.sent, lane.state.acked, lane.state.away, force=True)
         await senses.recorder.add_event(change, fix)
     if lane.linked:
         lane.state, live = sampler.step(
-            lane.state, fix, reading, vehicle.motion.motion, lane.config, waiting=senses.recorder.waiting
+            lane.state, fix, reading, vehicle.moving.motion, lane.config, waiting=senses.recorder.waiting
         )
         if live is not None:
             lane.offer(live)
@@ -260,6 +260,7 @@ async def ask(line: Line, elm: Elm327, senses: Senses) -> None:
     """Bus to the vehicle's state: a command out when its time has come, answers in. Ends with UnavailableError."""
     chunks = line.chunks()
     pending = asyncio.ensure_future(anext(chunks, b""))
+    await asyncio.sleep(0)  # opens the line
     chunk = b""
     try:
         while True:
@@ -286,7 +287,7 @@ async def ask(line: Line, elm: Elm327, senses: Senses) -> None:
 def _hear(items: list[BusValue | Rejected | BusState], senses: Senses, now_ms: int) -> None:
     for item in items:
         if isinstance(item, BusValue):
-            senses.vehicle.bus = bus.step(senses.vehicle.bus, item, now_ms)
+            senses.vehicle.signals = bus.step(senses.vehicle.signals, item, now_ms)
             senses.watch("obd.value")
         elif isinstance(item, BusState):
             senses.watch("obd.state", state=item.kind)

@@ -1,9 +1,12 @@
 """What `odograph-agent status` shows: the running agent's own word, or what the outbox holds when none runs."""
 
-from agent.adapters.gpsd_poll import poll
+from dataclasses import asdict
+
+from agent.adapters import gpsd_poll
 from agent.adapters.sqlite import look_into
 from agent.adapters.state_socket import ask, socket_path
 from agent.settings import AgentSettings
+from wire.errors import UnavailableError
 
 
 async def look(settings: AgentSettings) -> dict[str, object]:
@@ -13,8 +16,15 @@ async def look(settings: AgentSettings) -> dict[str, object]:
         return state
     state = {"running": False, "outbox": look_into(settings.outbox.path)}
     if settings.gnss.source == "gpsd":
-        state["gpsd"] = poll(settings.gnss.host, settings.gnss.port)
+        state["gpsd"] = _gpsd(settings.gnss.host, settings.gnss.port)
     return state
+
+
+def _gpsd(host: str, port: int) -> dict[str, object]:
+    try:
+        return asdict(gpsd_poll.look(host, port))
+    except UnavailableError as error:
+        return {"error": str(error)}
 
 
 def lines(state: dict[str, object]) -> list[str]:

@@ -119,7 +119,7 @@ def _pause_s(error: UnavailableError, attempt: int, up: Uplink) -> float:
     return LINK_PAUSE_S * up.chance()
 
 
-def _status(up: Uplink, *, online: bool) -> Status:
+def _status(up: Uplink, *, online: bool, reason: str = "link") -> Status:
     return Status(
         online=online,
         connection=up.config.connection,
@@ -128,7 +128,7 @@ def _status(up: Uplink, *, online: bool) -> Status:
         newest_seq=up.outbox.newest,
         recorded=up.outbox.newest,
         upload_s=up.config.upload_s,
-        reason="" if online else "link",
+        reason="" if online else reason,
     )
 
 
@@ -163,7 +163,9 @@ async def serve(session: Session, up: Uplink) -> UnavailableError:
 async def _say_goodbye(session: Session, up: Uplink) -> None:
     """Tell that we go, unless the link is what has failed."""
     with contextlib.suppress(UnavailableError, TimeoutError):
-        await asyncio.wait_for(session.publish("status", encode_status(_status(up, online=False))), 1.0)
+        await asyncio.wait_for(
+            session.publish("status", encode_status(_status(up, online=False, reason="stopped"))), 1.0
+        )
     await session.close()
 
 

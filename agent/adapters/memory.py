@@ -1,11 +1,13 @@
-"""The outbox in memory: the twin that tests of the flow use. It keeps the same promises, but not over a restart."""
+"""Outbox and link in memory: the twins that tests of the flow use. They keep the same promises, but not over a restart."""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 
 from agent.ports import Kind, Record, Settled, Stored
 from wire.codec import dump
-from wire.errors import UnavailableError
+from wire.errors import OdographError, UnavailableError
+from wire.messages import Status
 from wire.track import GENESIS, b64, chain
 
 
@@ -77,3 +79,51 @@ class MemoryOutbox:
 
     async def close(self) -> None:
         """Nothing to do."""
+
+
+class MemorySession:
+    """A link in memory: what is published is kept in `sent`; the test acknowledges by `puback` or answers in `inbox`."""
+
+    def __init__(self, *, puback: bool = True) -> None:
+        self.lost: asyncio.Future[UnavailableError] = asyncio.get_running_loop().create_future()
+        self.inbox: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+        self.sent: list[tuple[str, bytes]] = []
+        self.puback = puback
+        self.closed = False
+
+    def publish(self, name: str, payload: bytes) -> asyncio.Future[None]:
+        """Keep it; acknowledged at once when `puback` is set."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.sent.append((name, payload))
+        if self.puback:
+            future.set_result(None)
+        return future
+
+    def drop(self, error: UnavailableError) -> None:
+        """The link is gone."""
+        if not self.lost.done():
+            self.lost.set_result(error)
+
+    async def close(self) -> None:
+        """Good-bye."""
+        self.closed = True
+
+
+class MemoryLink:
+    """Gives the sessions, or raises the errors, that the test has lined up; then never answers."""
+
+    def __init__(self, *line: MemorySession | OdographError) -> None:
+        self._line = list(line)
+        self.opened = 0
+        self.wills: list[Status] = []
+
+    async def open(self, will: Status) -> MemorySession:
+        """The next of the line."""
+        self.opened += 1
+        self.wills.append(will)
+        if not self._line:
+            await asyncio.get_running_loop().create_future()
+        item = self._line.pop(0)
+        if isinstance(item, MemorySession):
+            return item
+        raise item

@@ -1,0 +1,231 @@
+"""The way in, on the twins in memory: what is recorded, what is offered to the live lane, what is told."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from agent.adapters.memory import MemoryOutbox
+from agent.core import nmea, sampler
+from agent.core.bus import BusValue
+from agent.core.elm327 import Elm327
+from agent.core.motion import Motion
+from agent.events import HAPPENINGS
+from agent.flow import (
+    LiveLane,
+    Recorder,
+    Senses,
+    Vehicle,
+    ask,
+    collect,
+    current,
+    reopening,
+    take,
+    watch_fixes,
+    with_silence,
+)
+from agent.ports import Kind
+from wire.errors import UnavailableError
+from wire.messages import Fix, Live
+from wire.ops.watch import Watch
+
+T = 1_760_000_000_000
+
+
+class Clock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.offset = T
+
+    def utc_ms(self) -> int:
+        return self.now + self.offset
+
+    def mono_ms(self) -> int:
+        return self.now
+
+    def heard(self, at_ms: int) -> None:
+        self.offset = at_ms - self.now
+
+
+def senses() -> Senses:
+    watch, clock = Watch("agent", HAPPENINGS), Clock()
+    recorder = Recorder(MemoryOutbox(), clock, watch=watch, commit_ms=10)
+    return Senses(Vehicle(), recorder, LiveLane(sampler.Config()), clock, watch)
+
+
+def box(s: Senses) -> MemoryOutbox:
+    outbox = s.recorder._outbox
+    assert isinstance(outbox, MemoryOutbox)
+    return outbox
+
+
+def fix(second: int, north: float = 0.0, speed: float = 0.0) -> Fix:
+    return Fix(T + 1000 * second, 41.0 + north, -96.0, 300.0, speed, 0.0)
+
+
+class Door:
+    """Bytes that the test has lined up, then silence or the end."""
+
+    def __init__(self, *chunks: bytes, ends: bool = True) -> None:
+        self._chunks = chunks
+        self._ends = ends
+        self.written: list[bytes] = []
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+        if not self._ends:
+            await asyncio.get_running_loop().create_future()
+
+    async def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+RMC = b"$GNRMC,021417.00,A,3725.58362,N,12205.61915,W,0.028,65.13,070220,13.06,E,F,V*4A\r\n"
+
+
+async def test_bytes_become_records_and_noise_is_counted() -> None:
+    s = senses()
+    with pytest.raises(UnavailableError, match="ended"):
+        await collect(Door(b"garbage\r\n$GPRMC,bad*00\r\n", RMC), nmea.Parser(), s)
+    assert s.vehicle.fix is None, "an epoch that was not closed is not a fix yet"
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(collect(Door(b"$GPRMC,bad*00\r\n", RMC, ends=False), nmea.Parser(), s), 0.4)
+    assert s.vehicle.fix is not None
+    assert s.watch.count("gnss.rejected") > 0  # type: ignore[attr-defined]  # the watch of this test is a Watch
+    await s.recorder.commit()
+    assert [row.kind for row in await box(s).read(1, 9)] == [Kind.FIX]
+
+
+async def test_every_accepted_fix_is_recorded_and_only_some_are_live() -> None:
+    s = senses()
+    s.live.linked = True
+    for second in range(10):
+        await take(fix(second), s)
+        if s.live._waiting is not None:
+            live = await s.live.next()
+            s.live.acknowledged(live)
+    await take(fix(9), s)
+    await s.recorder.commit()
+    assert box(s).newest == 10
+    assert s.watch.count("gnss.rejected", reason="repeated") == 1  # type: ignore[attr-defined]  # as above
+    assert s.live.state.acked is not None
+    assert s.live.state.acked.at_ms == T
+
+
+async def test_without_a_link_nothing_is_offered() -> None:
+    s = senses()
+    await take(fix(1), s)
+    assert s.live._waiting is None
+    first = current(s)
+    assert first is not None
+    assert first.waiting == 1
+    assert current(senses()) is None
+
+
+async def test_ignition_makes_an_event_that_is_committed_at_once() -> None:
+    s = senses()
+    told: list[int] = []
+    s.recorder.on_event = lambda stored: told.append(stored.seq)
+    s.vehicle.signals = s.vehicle.signals.__class__()
+    from agent.core import bus
+
+    s.vehicle.signals = bus.step(s.vehicle.signals, BusValue("rp", 800.0, 0), 0)
+    await take(fix(1), s)
+    assert told == [2]
+    event = (await box(s).read(2, 1))[0]
+    assert json.loads(event.body)[1] == "ignition-on"
+    assert s.vehicle.moving.motion is Motion.IDLING
+    assert s.live.state.force
+
+
+async def test_a_full_disk_keeps_records_in_memory_and_then_drops_fixes_not_events() -> None:
+    s = senses()
+    box(s).full = True
+    await s.recorder.add_event("sos", None)
+    for second in range(1, 7300):
+        s.recorder.add_fix(fix(second), s.vehicle.reading(0))
+    assert not await s.recorder.commit()
+    assert s.recorder.waiting == 7200
+    box(s).full = False
+    assert await s.recorder.commit()
+    rows = await box(s).read(1, 9999)
+    assert len(rows) == 7200
+    assert rows[0].kind is Kind.EVENT
+    assert await s.recorder.commit(), "nothing to do"
+
+
+async def test_the_commit_window_closes_by_itself() -> None:
+    s = senses()
+    s.recorder.add_fix(fix(1), s.vehicle.reading(0))
+    task = asyncio.ensure_future(s.recorder.keep_committing())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    assert box(s).newest == 1
+
+
+async def test_silence_is_told_once_after_some_bytes() -> None:
+    out: list[bytes] = []
+
+    async def read() -> None:
+        async for chunk in with_silence(Door(b"a", b"b", ends=False).chunks(), 0.02):  # noqa: PERF401 - is cut by a timeout
+            out.append(chunk)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(read(), 0.3)
+    assert out == [b"a", b"b", b""]
+    assert [c async for c in with_silence(Door(b"a").chunks(), 0.02)] == [b"a"]
+
+
+async def test_the_adapter_is_asked_and_its_end_is_told() -> None:
+    s = senses()
+    door = Door(b"ELM327 v1.5\r\r>", ends=False)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ask(door, Elm327(), s), 0.2)
+    assert door.written[0] == b"ATZ\r"
+    with pytest.raises(UnavailableError, match="ended"):
+        await ask(Door(b"?"), Elm327(), s)
+
+
+async def test_a_sense_is_opened_again_and_told_once() -> None:
+    s, tries = senses(), []
+
+    async def once() -> None:
+        tries.append(1)
+        if len(tries) == 2:
+            s.clock.now += 60_000  # type: ignore[attr-defined]  # the clock of this test
+        raise UnavailableError("gone")
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reopening("gnss", once, s), 1.3)
+    assert len(tries) == 3
+    assert s.watch.count("gnss.away") == 2  # type: ignore[attr-defined]  # as above
+
+
+async def test_no_fix_is_known_within_its_limit() -> None:
+    s = senses()
+    task = asyncio.ensure_future(watch_fixes(s))
+    await asyncio.sleep(0)
+    s.clock.now = 6000  # type: ignore[attr-defined]  # the clock of this test
+    await asyncio.sleep(1.1)
+    assert s.watch.count("gnss.nofix") == 1  # type: ignore[attr-defined]  # as above
+    await take(fix(7), s)
+    s.clock.now = 12_001  # type: ignore[attr-defined]  # as above
+    await take(fix(13), s)
+    await asyncio.sleep(1.1)
+    task.cancel()
+    assert s.watch.count("gnss.back") == 1  # type: ignore[attr-defined]  # as above
+
+
+async def test_the_lane_keeps_only_the_newest() -> None:
+    lane = LiveLane(sampler.Config())
+    lane.offer(Live(1, 0, 0))
+    lane.offer(Live(2, 0, 0))
+    assert (await lane.next()).at_ms == 2
+    lane.offer(Live(3, 0, 0))
+    lane.unlink()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(lane.next(), 0.02)

@@ -1,0 +1,229 @@
+"""The way out, on twins in memory: order, acks, patience, retries; what each answer of the hub means."""
+
+import asyncio
+
+import pytest
+
+from agent import uplink
+from agent.adapters.memory import MemoryLink, MemoryOutbox, MemorySession
+from agent.flow import take
+from agent.uplink import Config, Uplink, cut, keep_tidy, stay_linked, take_ack
+from tests.agent.test_flow import Senses, box, fix, senses
+from wire.codec import decode_event, decode_live, encode_ack
+from wire.errors import LinkDownError, RefusedError, ServerDownError
+from wire.messages import Ack
+from wire.track import GENESIS, decode_batch
+
+
+def up_of(s: Senses, **settings: float) -> Uplink:
+    chosen = {"upload_s": 0.05, "silent_s": 0.2, "spread_s": 0.05} | settings
+    up = Uplink(
+        box(s), s.recorder, s.live, s, s.clock, s.watch, Config("0", "c1", **chosen), lambda: 0.01
+    )  # fmt: skip
+    s.recorder.on_event = up.take_event
+    return up
+
+
+async def running(
+    up: Uplink, *line: MemorySession | LinkDownError | ServerDownError | RefusedError
+) -> "asyncio.Task[None]":
+    task = asyncio.ensure_future(stay_linked(MemoryLink(*line), up))
+    await asyncio.sleep(0.03)
+    return task
+
+
+async def stopped(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def names(session: MemorySession) -> list[str]:
+    return [name for name, _ in session.sent]
+
+
+async def filled(count: int = 3) -> Senses:
+    s = senses()
+    for second in range(count):
+        await take(fix(second), s)
+    await s.recorder.commit()
+    return s
+
+
+def ack_of(session: MemorySession, **changes: object) -> bytes:
+    batch = decode_batch(next(payload for name, payload in reversed(session.sent) if name == "track"))
+    return encode_ack(Ack(**({"store": batch.store, "upto": batch.last, "h": batch.after} | changes)))  # type: ignore[arg-type]
+
+
+async def test_now_first_then_status_then_the_backlog() -> None:
+    s = await filled()
+    await s.recorder.add_event("sos", s.vehicle.fix, {"by": "button"})
+    up, session = up_of(s), MemorySession()
+    task = await running(up, session)
+    assert names(session)[:4] == ["event", "live", "status", "track"]
+    assert decode_event(session.sent[0][1])[1].detail == {"by": "button"}
+    assert decode_live(session.sent[1][1]).waiting == 4
+    batch = decode_batch(session.sent[3][1])
+    assert (batch.first, batch.last, len(batch.rows), len(batch.events), batch.waiting) == (1, 4, 3, 1, 0)
+    session.inbox.put_nowait(("ack", ack_of(session)))
+    await asyncio.sleep(0.03)
+    assert box(s).acked == 4
+    assert up.events == {}
+    await stopped(task)
+    assert session.closed
+    assert names(session)[-1] == "status"
+
+
+async def test_one_batch_in_flight_until_it_is_answered_and_again_without_an_answer() -> None:
+    s = await filled()
+    up, session = up_of(s), MemorySession()
+    up.track = up.track.__class__(answer_ms=100)
+    task = await running(up, session)
+    assert names(session).count("track") == 1
+    await asyncio.sleep(0.2)
+    s.clock.now += 200  # type: ignore[attr-defined]  # the clock of the test
+    await asyncio.sleep(0.2)
+    assert names(session).count("track") == 2
+    assert s.watch.count("track.again") == 1  # type: ignore[attr-defined]  # a Watch
+    await stopped(task)
+
+
+async def test_a_refused_batch_is_cut_smaller() -> None:
+    s = await filled(4)
+    up, session = up_of(s), MemorySession()
+    task = await running(up, session)
+    session.inbox.put_nowait(("ack", ack_of(session, upto=None, h=None, bad="checksum")))
+    await asyncio.sleep(0.05)
+    batches = [decode_batch(payload) for name, payload in session.sent if name == "track"]
+    assert [(b.first, b.last) for b in batches] == [(1, 4), (1, 2)]
+    assert batches[1].waiting == 2
+    await stopped(task)
+
+
+async def test_a_mark_that_is_elsewhere_is_followed() -> None:
+    s = await filled(4)
+    up, session = up_of(s), MemorySession()
+    h2 = await box(s).hash_at(2)
+    task = await running(up, session)
+    session.inbox.put_nowait(("ack", encode_ack(Ack(box(s).store, upto=2, h=h2))))
+    await asyncio.sleep(0.05)
+    assert decode_batch(session.sent[-1][1]).first == 3
+    session.inbox.put_nowait(("ack", encode_ack(Ack(box(s).store, upto=0, h=GENESIS))))
+    await asyncio.sleep(0.05)
+    assert decode_batch(session.sent[-1][1]).first == 1
+    await stopped(task)
+
+
+async def test_a_foreign_mark_forks_and_nothing_unacked_is_forgotten() -> None:
+    s = await filled(4)
+    up, before = up_of(s), box(s).store
+    await take_ack(Ack(before, upto=9, h=GENESIS), up)
+    assert box(s).store != before
+    assert box(s).newest == 5
+    assert list(up.events) == [1]
+
+
+async def test_acks_that_are_not_for_us_are_counted() -> None:
+    s = await filled()
+    up, session = up_of(s), MemorySession()
+    task = await running(up, session)
+    for name, payload in (
+        ("cmd", b"{}"),
+        ("ack", b"nonsense"),
+        ("ack", encode_ack(Ack("AbCdEf01-_x", upto=3, h=GENESIS))),
+    ):
+        session.inbox.put_nowait((name, payload))
+    await asyncio.sleep(0.03)
+    assert s.watch.count("ack.rejected") == 2  # type: ignore[attr-defined]  # a Watch
+    assert box(s).acked == 0
+    await stopped(task)
+
+
+async def test_events_are_said_again_until_the_hub_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uplink, "EVENT_AGAIN_S", 0.05)
+    s = await filled(1)
+    await s.recorder.add_event("sos", None)
+    up, session = up_of(s), MemorySession()
+    task = await running(up, session)
+    await asyncio.sleep(0.1)
+    assert names(session).count("event") >= 2
+    session.inbox.put_nowait(("ack", encode_ack(Ack(box(s).store, events=(2, 77)))))
+    await asyncio.sleep(0.06)
+    said = names(session).count("event")
+    await asyncio.sleep(0.12)
+    assert names(session).count("event") == said
+    await stopped(task)
+
+
+async def test_a_silent_link_is_dropped_and_dialled_again() -> None:
+    s = await filled()
+    first, second = MemorySession(puback=False), MemorySession()
+    task = await running(up_of(s), first, second)
+    await asyncio.sleep(0.5)
+    assert isinstance(first.lost.result(), LinkDownError)
+    assert "live" in names(second)
+    await stopped(task)
+
+
+async def test_losses_are_told_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uplink, "REFUSED_PAUSE_S", 0.02)
+    s = await filled()
+    session = MemorySession()
+    task = await running(
+        up_of(s), LinkDownError("a"), ServerDownError("b"), ServerDownError("c"), RefusedError("d"), session
+    )
+    await asyncio.sleep(0.3)
+    assert names(session)[0] == "live"
+    assert s.watch.count("link.down") == 1  # type: ignore[attr-defined]  # a Watch
+    assert s.watch.count("link.again") == 3  # type: ignore[attr-defined]  # as above
+    await stopped(task)
+
+
+async def test_the_hub_may_ask_us_to_come_back_later() -> None:
+    s = await filled()
+    up, session, later = up_of(s), MemorySession(), MemorySession()
+    task = await running(up, session, later)
+    session.inbox.put_nowait(("ack", encode_ack(Ack(box(s).store, retry_after_s=0.2))))
+    await asyncio.sleep(0.1)
+    assert names(later) == []
+    await asyncio.sleep(0.25)
+    assert "live" in names(later)
+    await stopped(task)
+
+
+async def test_a_hub_that_lost_our_live_message_gets_it_again() -> None:
+    s = await filled()
+    up, session = up_of(s), MemorySession()
+    task = await running(up, session)
+    assert s.live.state.acked is not None
+    await take_ack(Ack(box(s).store, live_ms=5), up)
+    assert s.live.state.force
+    await take(fix(60), s)
+    await asyncio.sleep(0.03)
+    assert names(session).count("live") == 2
+    await stopped(task)
+
+
+async def test_cut_begins_at_the_oldest_that_is_left() -> None:
+    s = await filled(5)
+    outbox: MemoryOutbox = box(s)
+    await outbox.settle(3, (await outbox.hash_at(3)) or "")
+    await outbox.forget(fix(0).at_ms + 2 * 86_400_000)
+    await outbox.settle(0, GENESIS)
+    batch = await cut(outbox, 10)
+    assert (batch.first, batch.low, batch.before) == (3, 3, GENESIS)
+
+
+async def test_tidying_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    s = await filled(5)
+    naps: list[float] = []
+
+    async def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) > 1:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("agent.uplink.asyncio.sleep", nap)
+    with pytest.raises(asyncio.CancelledError):
+        await keep_tidy(up_of(s))
+    assert naps == [3600.0, 3600.0]
