@@ -198,12 +198,18 @@ async def collect(door: Bytes, parser: Parser, senses: Senses) -> None:
         if fresh:
             senses.watch("gnss.opened")
             fresh = False
-        for item in parser.feed(chunk) if chunk else parser.flush():
-            if isinstance(item, Rejected):
-                senses.watch("gnss.rejected", reason=item.reason)
-            else:
-                await take(item, senses)
+        await sort(parser.feed(chunk) if chunk else parser.flush(), senses)
+    await sort(parser.flush(), senses)
     raise UnavailableError("the receiver's line has ended")
+
+
+async def sort(items: list[Fix | Rejected], senses: Senses) -> None:
+    """Refusals are counted, fixes go on."""
+    for item in items:
+        if isinstance(item, Rejected):
+            senses.watch("gnss.rejected", reason=item.reason)
+        else:
+            await take(item, senses)
 
 
 async def take(fix: Fix, senses: Senses) -> None:

@@ -75,10 +75,21 @@ class Settled(StrEnum):
 class Outbox(Protocol):
     """The durable queue of records. `newest` and `acked` are seqs; everything in between is still out there."""
 
-    store: str
-    newest: int
-    acked: int
-    low: int
+    @property
+    def store(self) -> str:
+        """Id of the store: 64 random bits."""
+
+    @property
+    def newest(self) -> int:
+        """The newest seq, 0 before the first."""
+
+    @property
+    def acked(self) -> int:
+        """The newest seq that the hub has committed."""
+
+    @property
+    def low(self) -> int:
+        """The lowest seq that is still there."""
 
     async def put(self, records: Sequence[Record]) -> list[Stored]:
         """Give seqs and keep; durable when it returns. Raises UnavailableError and keeps nothing."""

@@ -6,9 +6,9 @@ import pytest
 
 from agent import uplink
 from agent.adapters.memory import MemoryLink, MemoryOutbox, MemorySession
-from agent.flow import take
+from agent.flow import Senses, take
 from agent.uplink import Config, Uplink, cut, keep_tidy, stay_linked, take_ack
-from tests.agent.test_flow import Senses, box, fix, senses
+from tests.agent.test_flow import box, fix, senses
 from wire.codec import decode_event, decode_live, encode_ack
 from wire.errors import LinkDownError, RefusedError, ServerDownError
 from wire.messages import Ack
