@@ -17,17 +17,18 @@ EXIT = """exit status:
   3 something that is needed does not answer   4 refused   5 input that can't be read"""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    whole = argparse.ArgumentParser(
         prog="odograph-agent", description="Vehicle telematics agent: GNSS and OBD to an outbox, and on to the hub.",
         epilog=f"example:\n  odograph-agent run --config agent.toml\n\n{EXIT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--version", action="version", version=f"odograph-agent {VERSION}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    whole.add_argument("--version", action="version", version=f"odograph-agent {VERSION}")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (_add_run, _add_rig, _add_status, _add_config):
         add(commands)
-    return parser
+    return whole
 
 
 def _command(
@@ -136,7 +137,7 @@ def _config(args: argparse.Namespace) -> int:
 
 def main() -> None:
     """Entry point of `odograph-agent`."""
-    args = _parser().parse_args()
+    args = parser().parse_args()
     work: Callable[[argparse.Namespace], int] = args.work
     sys.exit(call(lambda: work(args)))
 

@@ -28,6 +28,8 @@ def load_object(payload: bytes, *, max_bytes: int) -> dict[str, Any]:
         raise DecodeError("too-long", "json", f"{len(payload)} > {max_bytes} bytes")
     try:
         value = json.loads(payload, parse_constant=_constant)
+        if b"\\ud" in payload.lower():  # half of a surrogate pair is no text: it could not be written again
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise DecodeError("not-json", "json", str(error)[:80]) from None
     if not isinstance(value, dict):

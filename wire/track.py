@@ -35,20 +35,22 @@ def chain(before: str, seq: int, body: bytes) -> str:
 
 
 def _differences(values: Sequence[int], order: int) -> list[int]:
-    out = list(values)
-    for _ in range(order):
-        out = out[:1] + [b - a for a, b in pairwise(out)]
+    """The first value, then differences; for order 2, the second is a difference and the rest differences of those."""
+    steps = [b - a for a, b in pairwise(values)]
+    if order == 2:
+        steps = steps[:1] + [b - a for a, b in pairwise(steps)]
+    return [*values[:1], *steps]
+
+
+def _sums(packed: list[int], order: int) -> list[int]:
+    if not packed:
+        return []
+    step, value, out = 0, packed[0], [packed[0]]
+    for delta in packed[1:]:
+        step = step + delta if order == 2 else delta
+        value += step
+        out.append(value)
     return out
-
-
-def _sums(values: list[int], order: int) -> list[int]:
-    for _ in range(order):
-        total, out = 0, []
-        for value in values:
-            total += value
-            out.append(total)
-        values = out
-    return values
 
 
 def _pack_column(values: Iterable[int | None], order: int) -> list[int | None] | None:

@@ -29,6 +29,8 @@ from wire.ops import clock
 LATENCY_MS = 40
 LEAD_MS = 200
 READER_LIMIT_S = 2.0
+SETTLE_S = 0.25
+"""The kernel hands over what was written some moments later; a closed pty takes the rest with it."""
 KPH_PER_MPS = 3.6
 
 
@@ -67,6 +69,8 @@ async def run_rig(options: RigOptions, *, say: Callable[[str], None]) -> None:
             "bus": sorted(vehicle.keys), "link": str(options.link) if options.link else None,
         })  # fmt: skip
         sent = await Player(gnss, vehicle, options, truth=truth).play(plan)
+        await asyncio.sleep(SETTLE_S)
+        await gnss.read()
         _tell(options, say, f"{sent} epochs sent, {gnss.dropped} bursts heard by nobody", {
             "sent": sent, "unheard": gnss.dropped,
         })  # fmt: skip
@@ -118,20 +122,24 @@ class Pty:
         fcntl.ioctl(self._slave, termios.FIONREAD, count)
         return count[0]
 
-    async def burst(self, data: bytes) -> None:
-        """Write when the one before has been read; after `READER_LIMIT_S` nobody reads, and it is thrown away."""
+    async def read(self) -> bool:
+        """Wait until all was read; who was not there the last time is not waited for."""
         loop = asyncio.get_running_loop()
         limit_s = loop.time() + (0.0 if self._deaf else READER_LIMIT_S)
-        while unread := self._unread():
-            if loop.time() >= limit_s:
-                break
+        while (unread := self._unread() > 0) and loop.time() < limit_s:  # noqa: ASYNC110  # a tty does not tell when it was read
             await asyncio.sleep(0.004)
-        self._deaf = unread > 0
-        if self._deaf:
+        self._deaf = unread
+        return not unread
+
+    async def burst(self, data: bytes) -> None:
+        """Write when the one before has been read; after `READER_LIMIT_S` nobody reads, and it is thrown away."""
+        if not await self.read():
             self.dropped += 1
             termios.tcflush(self._slave, termios.TCIFLUSH)
+        loop = asyncio.get_running_loop()
+        limit_s = loop.time() + READER_LIMIT_S
         rest = memoryview(data)
-        while rest and loop.time() < limit_s + READER_LIMIT_S:
+        while rest and loop.time() < limit_s:
             if not (written := self.write(rest)):
                 await asyncio.sleep(0.004)
             rest = rest[written:]

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -26,8 +27,6 @@ class Port(Protocol):
     def fileno(self) -> int: ...
 
     def read(self, size: int = 1) -> bytes: ...
-
-    def write(self, b: bytes, /) -> int | None: ...
 
     def close(self) -> None: ...
 
@@ -68,7 +67,7 @@ class SerialDoor:
                 while rest:
                     if self._port is None:
                         raise UnavailableError(f"{self._path} is not open")
-                    rest = rest[self._port.write(rest) or 0 :]
+                    rest = rest[_written(self._port.fileno(), rest) :]
                     if rest:
                         await asyncio.sleep(0.005)
         except TimeoutError as error:
@@ -109,3 +108,11 @@ class SerialDoor:
             number = errno.EIO if "read" in str(error) or "write" in str(error) else 0
         cure = CURES.get(number)
         return UnavailableError(f"{self._path}: {error.strerror or error}" + (f"; {cure}" if cure else ""))
+
+
+def _written(descriptor: int, data: bytes) -> int:
+    """How much went out now. Past pyserial: its `write` without waiting spins for ever on a line that takes nothing."""
+    try:
+        return os.write(descriptor, data)
+    except BlockingIOError:
+        return 0

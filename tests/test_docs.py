@@ -1,0 +1,194 @@
+"""The docs are true: tables are those of the code, the decoder decodes, commands and make targets exist.
+
+`python tests/test_docs.py` writes the tables into the pages that have them.
+"""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from agent import cli as agent_cli
+from agent.settings import AgentSettings
+from hub import cli as hub_cli
+from wire import errors
+from wire.messages import Batch, Event, Fix, Lost, Reading
+from wire.ops.settings import load
+from wire.schema import COLUMNS, named, row_of
+from wire.topics import TOPICS
+from wire.track import GENESIS, encode_batch
+
+ROOT = Path(__file__).parent.parent
+CONTRACT = ROOT / "docs" / "contract.md"
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+TABLE = re.compile(r"<!-- table: (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
+
+
+def topics_table() -> str:
+    lines = ["| topic | retained | at most | what |", "|---|---|---|---|"]
+    lines += [
+        f"| `odo/1/<id>/{t.way}/{t.name}` | {'yes' if t.retain else 'no'} | {t.max_bytes} B | {t.about} |"
+        for t in TOPICS
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def columns_table() -> str:
+    lines = ["| key | name | unit | scale | differences | range | what |", "|---|---|---|---|---|---|---|"]
+    lines += [
+        f"| `{c.key}` | `{c.name}` | {c.unit} | {c.scale:g} | {c.order} | {c.low} … {c.high} | {c.about} |"
+        for c in COLUMNS
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def errors_table() -> str:
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.OdographError) and kind is not errors.OdographError
+    ]
+    lines = ["| code | exit status | try again? | when |", "|---|---|---|---|"]
+    for kind in kinds:
+        about = (kind.__doc__ or "").strip().splitlines()[0]
+        lines.append(f"| `{kind.code}` | {kind.exit_status} | {'yes' if kind.transient else 'no'} | {about} |")
+    return "\n".join(lines) + "\n"
+
+
+def settings_table() -> str:
+    lines = ["| setting | default | what |", "|---|---|---|"]
+    for section, field in AgentSettings.model_fields.items():
+        model = next(kind for kind in (field.annotation, *get_args(field.annotation)) if hasattr(kind, "model_fields"))
+        for name, inner in model.model_fields.items():
+            default = "must be set" if inner.is_required() else "" if inner.default is None else f"`{inner.default}`"
+            lines.append(f"| `{section}.{name}` | {default} | {inner.description} |")
+    return "\n".join(lines) + "\n"
+
+
+TABLES = {"topics": topics_table, "columns": columns_table, "errors": errors_table, "settings": settings_table}
+TABLED = (CONTRACT, ROOT / "docs" / "installer.md")
+
+
+def filled(text: str) -> str:
+    return TABLE.sub(lambda found: f"<!-- table: {found[1]} -->\n{TABLES[found[1]]()}<!-- end -->", text)
+
+
+def test_the_tables_are_those_of_the_code() -> None:
+    texts = [page.read_text(encoding="utf-8") for page in TABLED]
+    assert {found[1] for text in texts for found in TABLE.finditer(text)} == set(TABLES)
+    for text in texts:
+        assert text == filled(text), "run: python tests/test_docs.py"
+
+
+def test_the_published_decoder_decodes() -> None:
+    text = CONTRACT.read_text(encoding="utf-8")
+    source = re.search(r"```python decoder\n(.*?)```", text, re.DOTALL)
+    assert source is not None
+    assert len([line for line in source[1].splitlines() if line.strip()]) <= 20
+    space: dict[str, Any] = {}
+    exec(source[1], space)
+    rows = [
+        row_of(
+            Fix(1_760_000_000_000 + 1000 * i + i % 7, 41.2 + i * 1e-5, -96.1 - i * i * 1e-6, 300.1, 13.37, 3.0),
+            Reading(rpm=800.25 + i) if i % 3 == 1 else Reading(),
+        )
+        for i in range(10)
+    ]
+    batch = Batch(
+        "AbCdEf01-_x", 5, 17, 1, GENESIS, GENESIS,
+        rows=tuple(zip((5, 7, 8, 9, 10, 11, 12, 13, 16, 17), rows, strict=True)),
+        events=(Event(6, 1, "sos"),), lost=(Lost(14, 15, "dropped"),),
+    )  # fmt: skip
+    decoded = space["fixes"](encode_batch(batch))
+    by_key = {column.key: column.name for column in COLUMNS}
+    assert [fix["seq"] for fix in decoded] == [seq for seq, _ in batch.rows]
+    for fix, (_, row) in zip(decoded, batch.rows, strict=True):
+        assert {by_key[k]: v for k, v in fix.items() if k != "seq"} == pytest.approx(named(row), abs=1e-7)
+
+
+def commands() -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            joined = re.sub(r"\\\n\s*", "", block)
+            found += [
+                (page.name, line.strip()) for line in joined.splitlines() if line.strip() and not line.startswith("#")
+            ]
+    return found
+
+
+def test_there_are_commands_to_test() -> None:
+    programs = {line.split()[0] for _, line in commands()}
+    assert {"make", "odograph-agent", "odograph-hub"} <= programs
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_commands_of_the_docs_exist(page: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = shlex.split(line.removeprefix("sudo "), comments=True)
+    words = words[: words.index("|")] if "|" in words else words
+    words = words[: words.index(">")] if ">" in words else words
+    if words[0] == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        assert words[1].partition("=")[0] in targets
+        return
+    parsers = {"odograph-agent": agent_cli.parser, "odograph-hub": hub_cli.parser}
+    if words[0] not in parsers:
+        assert words[0] in KNOWN, f"{page}: {words[0]} is not a command that the tests know"
+        return
+    try:
+        parsers[words[0]]().parse_args(words[1:])
+    except SystemExit as end:
+        status = end.code
+    else:
+        status = 0
+    assert status == 0, f"{page}: {line}: {capsys.readouterr().err}"
+
+
+KNOWN = {
+    "git",
+    "cd",
+    "pip",
+    "curl",
+    "mosquitto_sub",
+    "chmod",
+    "python",
+    "systemctl",
+    "mkdir",
+    "cp",
+    "install",
+    "apt-get",
+}
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "firmware-configs").glob("*.toml")), ids=lambda p: p.name)
+def test_gateway_models_pass_the_check(path: Path) -> None:
+    assert load(path, AgentSettings).device.id.startswith("gw-")
+
+
+def test_no_registry_and_no_machine_is_named() -> None:
+    words = ["registry." + "npmjs", "files.python" + "hosted", "py" + "pi.org", "/work" + "/"]
+    for path in [
+        *ROOT.glob("*.lock"),
+        ROOT / "hub/pages/package-lock.json",
+        ROOT / "Makefile",
+        *PAGES,
+        *ROOT.glob("packaging/*"),
+    ]:
+        text = path.read_text(encoding="utf-8")
+        assert not [word for word in words if word in text], path.name
+
+
+if __name__ == "__main__":
+    for tabled in TABLED:
+        tabled.write_text(filled(tabled.read_text(encoding="utf-8")), encoding="utf-8")
+    sys.exit(0)
