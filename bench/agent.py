@@ -37,8 +37,7 @@ async def hub_in(folder: Path) -> tuple[Hub, str]:
     """A hub with one fleet, and a token for it."""
     hub = Hub(folder / "hub")
     await hub.start()
-    await hub.command("fleet", "add", "demo")
-    token = str((await hub.json("token", "add", "bench", "--fleet", "demo"))["token"])
+    token = str((await hub.json("token", "add", "bench"))["token"])
     return hub, token
 
 

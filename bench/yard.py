@@ -153,7 +153,7 @@ class Gateway:
     mqtt: str
     obd: Path | None = None
     extra: str = "[sampling]\nupload_s = 2\ncommit_s = 1\n"
-    hub_extra: str = "spread_s = 2\nsilent_s = 3\n"
+    hub_extra: str = "spread_s = 2\nsilent_s = 3\nkeepalive_s = 5\n"
     speed: float = 1.0
     with_obd: bool = True
     rig: Process = field(init=False)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 from agent.core import nmea
 from agent.core.rig_elm327 import Car, Responder
@@ -29,19 +29,23 @@ from wire.ops import clock
 LATENCY_MS = 40
 LEAD_MS = 200
 READER_LIMIT_S = 2.0
-SETTLE_S = 0.25
+SETTLE_S, DEAF_SETTLE_S = 0.25, 0.02
 """The kernel hands over what was written some moments later; a closed pty takes the rest with it."""
 KPH_PER_MPS = 3.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RigOptions:
-    """`speed` runs the recording N times faster, its moved times too. `duration_s` is in time of the recording."""
+    """`speed` runs the recording N times faster, its moved times too. `duration_s` is real time.
+
+    `start` is in seconds of the recording, or `auto`: where the vehicle moves. The bus values of `obd` fill what the
+    recording does not have.
+    """
 
     recording: Path
     speed: float = 1.0
     link: Path | None = None
-    start: Literal["auto"] | float = 0.0
+    start: str | float = "auto"
     loop: bool = False
     truth: Path | None = None
     duration_s: float | None = None
@@ -95,11 +99,18 @@ def _plan(recording: Recording, options: RigOptions) -> list[Slot]:
     if options.speed <= 0:
         raise SettingsError([f"--speed {options.speed:g}: must be above 0"])
     epochs = recording.epochs
-    start_ms = moving_start_ms(epochs) if options.start == "auto" else epochs[0].at_ms + round(options.start * 1000)
+    try:
+        start_ms = moving_start_ms(epochs) if options.start == "auto" else _after(epochs, float(options.start))
+    except (ValueError, OverflowError) as error:
+        raise SettingsError([f"--start {options.start}: must be auto or seconds"]) from error
     epochs = tuple(epochs[next((i for i, epoch in enumerate(epochs) if epoch.at_ms >= start_ms), len(epochs)) :])
     if not epochs:
         raise SettingsError([f"--start {options.start}: the recording is shorter"])
     return list(schedule(epochs, max_gap_ms=round(options.max_gap_s * 1000)))
+
+
+def _after(epochs: tuple[Epoch, ...], seconds: float) -> int:
+    return epochs[0].at_ms + round(seconds * 1000)
 
 
 class Pty:
@@ -125,6 +136,7 @@ class Pty:
     async def read(self) -> bool:
         """Wait until all was read; who was not there the last time is not waited for."""
         loop = asyncio.get_running_loop()
+        await asyncio.sleep(DEAF_SETTLE_S if self._deaf else 0)
         limit_s = loop.time() + (0.0 if self._deaf else READER_LIMIT_S)
         while (unread := self._unread() > 0) and loop.time() < limit_s:  # noqa: ASYNC110  # a tty does not tell when it was read
             await asyncio.sleep(0.004)
@@ -256,7 +268,9 @@ class Player:
         phase_ms = plan[0].epoch.at_ms % 1000
         self._start_ms = -(-(clock.utc_ms() + LEAD_MS - phase_ms) // 1000) * 1000 + phase_ms
         sent, lap_ms = 0, 0
-        duration_ms = None if self._options.duration_s is None else self._options.duration_s * 1000
+        duration_ms = (
+            None if self._options.duration_s is None else self._options.duration_s * 1000 * self._options.speed
+        )
         while True:
             for slot in plan:
                 offset_ms = lap_ms + slot.offset_ms

@@ -146,7 +146,7 @@ class Elm327:
 
     @property
     def wake_at(self) -> int | None:
-        """When to call `feed(b"")` and `next_command` again if no bytes come; None: at once."""
+        """When to call `feed(b"")` and `next_command` again if no bytes come."""
         if self._open is not None:
             return self._limit_ms
         if self._quiet_until_ms is not None:

@@ -11,7 +11,7 @@ from wire.signals import BY_PID, Signal
 class Pid:
     """`width` bytes, big-endian, times `scale` plus `offset` is the value in the signal's unit.
 
-    A `fast` one is asked in turn with the other fast ones, a `slow` one every `period_ms`.
+    The `fast` ones are asked in turn, as often as the pace allows; a `slow` one every `period_ms`.
     """
 
     signal: Signal
@@ -39,8 +39,8 @@ class Pid:
 
 
 PIDS: dict[int, Pid] = {
-    0x0D: Pid(BY_PID[0x0D], 1, 1.0, 0.0, "fast", 400),
-    0x0C: Pid(BY_PID[0x0C], 2, 0.25, 0.0, "fast", 400),
+    0x0D: Pid(BY_PID[0x0D], 1, 1.0, 0.0, "fast", 0),
+    0x0C: Pid(BY_PID[0x0C], 2, 0.25, 0.0, "fast", 0),
     0x11: Pid(BY_PID[0x11], 1, 100.0 / 255.0, 0.0, "slow", 2_000),
     0x04: Pid(BY_PID[0x04], 1, 100.0 / 255.0, 0.0, "slow", 2_000),
     0x42: Pid(BY_PID[0x42], 2, 0.001, 0.0, "slow", 5_000),

@@ -1,6 +1,7 @@
 """Refuses fixes that can't be: jumps faster than any road vehicle, and times that go back. Each refusal has a reason.
 
-A jump that is confirmed by `BELIEVE_AFTER` fixes in a row at the new place is believed: a ferry, a tow, a tunnel.
+What `BELIEVE_AFTER` fixes in a row agree on is believed: a ferry, a tow, a tunnel, or a receiver that had dated one fix
+wrongly into the future.
 """
 
 from dataclasses import dataclass
@@ -31,12 +32,14 @@ def step(state: State, fix: Fix) -> tuple[State, Fix | Rejected]:
     """The fix itself when it is accepted, else why not."""
     if state.last is None:
         return State(fix), fix
-    if fix.at_ms <= state.last.at_ms:
-        return state, Rejected("repeated" if fix.at_ms == state.last.at_ms else "back-in-time")
-    if _reachable(state.last, fix):
+    if fix.at_ms == state.last.at_ms:
+        return state, Rejected("repeated")
+    back = fix.at_ms < state.last.at_ms
+    if not back and _reachable(state.last, fix):
         return State(fix), fix
-    agrees = state.doubtful is not None and _reachable(state.doubtful, fix)
+    doubtful = state.doubtful
+    agrees = doubtful is not None and fix.at_ms > doubtful.at_ms and _reachable(doubtful, fix)
     refused = state.refused + 1 if agrees else 1
     if refused >= BELIEVE_AFTER:
         return State(fix), fix
-    return State(state.last, fix, refused), Rejected("jump")
+    return State(state.last, fix, refused), Rejected("back-in-time" if back else "jump")

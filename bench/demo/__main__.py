@@ -66,7 +66,6 @@ async def set_up(folder: Path, screen: Screen) -> Demo:
     screen.say("starting the hub: broker, Valkey, store, pages, all embedded …")
     hub = Hub(folder / "hub", settings=default_settings(http_port=_http_port()))
     await hub.start()
-    await hub.command("fleet", "add", "demo")
     host, _, port = hub.mqtt.removeprefix("mqtt://").partition(":")
     relay = Relay(host, int(port))
     await relay.start()
@@ -78,8 +77,8 @@ async def set_up(folder: Path, screen: Screen) -> Demo:
         )
         await gateway.introduce(hub)
         gateways.append(gateway)
-    token = str((await hub.json("token", "add", "demo-terminal", "--fleet", "demo"))["token"])
-    code = str((await hub.json("login-code", "--fleet", "demo"))["code"])
+    token = str((await hub.json("token", "add", "demo-terminal"))["token"])
+    code = str((await hub.json("login-code"))["code"])
     screen.say("starting three gateways: a rig that replays a real drive, and an agent, each …")
     for gateway in gateways:
         await gateway.start_rig()

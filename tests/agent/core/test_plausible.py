@@ -40,3 +40,10 @@ def test_a_new_place_is_believed_when_it_stays() -> None:
 
 def test_jumps_that_disagree_are_not_believed() -> None:
     assert reasons(at(1, 0), at(2, 0.5), at(3, 0.9), at(4, 0.5), at(5, 0.9)) == ["ok", *["jump"] * 4]
+
+
+def test_one_wrong_date_in_the_future_does_not_silence_the_rest() -> None:
+    future = at(9_999_999, 0)
+    assert reasons(at(1, 0), future, at(2, 0), at(3, 0), at(4, 0), at(5, 0)) == [
+        "ok", "ok", "back-in-time", "back-in-time", "ok", "ok",
+    ]  # fmt: skip

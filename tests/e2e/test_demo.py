@@ -1,0 +1,33 @@
+"""`make demo SECONDS=60`, as a newcomer runs it: the last line is measured, and it is good."""
+
+import asyncio
+import json
+import sys
+
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
+
+
+async def test_the_demo_keeps_its_promises() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.demo", "--seconds", "60",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(), 180)
+    assert process.returncode == 0, err.decode()[-3000:]
+    outcome = json.loads(out.decode().splitlines()[-1])
+    assert outcome["vehicles"] == 3
+    assert outcome["fixes_recorded"] >= 150
+    assert outcome["fixes_committed"] == outcome["fixes_recorded"]
+    assert (outcome["lost"], outcome["duplicates"]) == (0, 0)
+    assert 0 < outcome["live_error_p95_m"] <= 10.0
+    assert outcome["live_messages"] < outcome["fixes_recorded"] / 2
+    assert outcome["ws_moves"] > outcome["live_messages"]
+    assert outcome["outage"]["seconds"] == pytest.approx(15, abs=1)
+    assert outcome["outage"]["now_after_s"] <= 2.0
+    assert outcome["outage"]["backlog_after_s"] >= outcome["outage"]["now_after_s"]
+    told = err.decode()
+    assert "/#code=" in told
+    assert "cutting the link" in told
+    assert "now first, then the backlog" in told
