@@ -40,7 +40,12 @@ class Process:
         """Start it; its output goes to the log."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._arguments, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
+                *self._arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,  # Ctrl-C in the terminal is for us, who stop it in order
             )
 
     @property

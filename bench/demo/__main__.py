@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 import urllib.request
@@ -72,13 +73,12 @@ async def set_up(folder: Path, screen: Screen) -> Demo:
     gateways = []
     for number, (identity, vehicle, recording) in enumerate(DRIVES):
         mqtt = f"mqtt://127.0.0.1:{relay.port}" if number == 0 else hub.mqtt
-        gateway = Gateway(
-            identity, vehicle, RECORDINGS / recording, folder / vehicle, mqtt, with_obd=recording.startswith("nds")
-        )
-        await gateway.introduce(hub)
-        gateways.append(gateway)
+        with_obd = recording.startswith("nds")
+        gateways.append(Gateway(identity, vehicle, RECORDINGS / recording, folder / vehicle, mqtt, with_obd=with_obd))
+    introduced = asyncio.gather(*(gateway.introduce(hub) for gateway in gateways))
     token = str((await hub.json("token", "add", "demo-terminal"))["token"])
     code = str((await hub.json("login-code"))["code"])
+    await introduced
     screen.say("starting three gateways: a rig that replays a real drive, and an agent, each …")
     for gateway in gateways:
         await gateway.start_rig()
@@ -99,10 +99,10 @@ async def follow(demo: Demo) -> None:
                     demo.watched[vehicle["veh"]].take(vehicle, arrived_ms)
 
 
-async def show(demo: Demo, seconds: int) -> None:
+async def show(demo: Demo, seconds: int, stop: asyncio.Event) -> None:
     """Draw the fleet each second; cut the first vehicle's link after a while, and mend it."""
     second = 0
-    while not seconds or second < seconds:
+    while not stop.is_set() and (not seconds or second < seconds):
         await asyncio.sleep(1.0)
         second += 1
         now_ms = clock.utc_ms()
@@ -170,9 +170,12 @@ async def judge(demo: Demo) -> dict[str, object]:
 
 async def run(seconds: int, folder: Path) -> dict[str, object]:
     """The whole demo."""
+    stop = asyncio.Event()
     demo = await set_up(folder, Screen())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     listening = asyncio.ensure_future(follow(demo))
-    showing = asyncio.ensure_future(show(demo, seconds))
+    showing = asyncio.ensure_future(show(demo, seconds, stop))
     try:
         await asyncio.wait([listening, showing], return_when=asyncio.FIRST_COMPLETED)
         if listening.done():
