@@ -21,10 +21,10 @@ from wire.ops.main import call
 RECORDINGS = Path(__file__).parent.parent.parent / "tests" / "recordings"
 DRIVES = (
     ("gw-demo-1", "van-1", "nds-drive10.csv.gz"),
-    ("gw-demo-2", "van-2", "nds-drive33.csv.gz"),
-    ("gw-demo-3", "van-3", "drive-ublox-f9k-mtv-part1.nmea.gz"),
+    ("gw-demo-2", "van-2", "nds-drive06.csv"),
+    ("gw-demo-3", "van-3", "nds-drive11.csv.gz"),
 )
-EPS_M = 10.0
+WITHOUT_OBD = {"nds-drive11.csv.gz"}
 CUT_AFTER_S, CUT_FOR_S = 20, 15
 DRAIN_S = 30.0
 HTTP_PORT = 8080
@@ -73,7 +73,7 @@ async def set_up(folder: Path, screen: Screen) -> Demo:
     gateways = []
     for number, (identity, vehicle, recording) in enumerate(DRIVES):
         mqtt = f"mqtt://127.0.0.1:{relay.port}" if number == 0 else hub.mqtt
-        with_obd = recording.startswith("nds")
+        with_obd = recording not in WITHOUT_OBD
         gateways.append(Gateway(identity, vehicle, RECORDINGS / recording, folder / vehicle, mqtt, with_obd=with_obd))
     introduced = asyncio.gather(*(gateway.introduce(hub) for gateway in gateways))
     token = str((await hub.json("token", "add", "demo-terminal"))["token"])
