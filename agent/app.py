@@ -3,12 +3,13 @@
 import asyncio
 import random
 import secrets
+import ssl
 
 from agent.adapters.clock import GnssClock
 from agent.adapters.gpsd import GpsdDoor
 from agent.adapters.mqtt import MqttLink
 from agent.adapters.serial import SerialDoor
-from agent.adapters.sqlite import SqliteOutbox
+from agent.adapters.sqlite import SqliteOutbox, only_agent
 from agent.adapters.state_socket import answer, socket_path
 from agent.core import elm327, gpsd, nmea, sampler
 from agent.core.elm327 import Elm327
@@ -18,6 +19,7 @@ from agent.ports import Bytes
 from agent.settings import AgentSettings
 from agent.uplink import Config, Uplink, keep_tidy, stay_linked
 from wire import VERSION
+from wire.errors import SettingsError, UnavailableError
 from wire.ops import clock
 from wire.ops.main import together
 from wire.ops.mqtt import Login, login
@@ -28,6 +30,10 @@ from wire.ops.watch import Watch
 def _login(settings: AgentSettings) -> Login:
     hub, device = settings.hub, settings.device
     ca_file = str(hub.ca_file) if hub.ca_file else None
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise SettingsError([f"hub.ca_file: {ca_file}: no certificate can be read: {error.strerror or error}"]) from None
     return login(hub.url, device.id, secret=secret(device.secret_file), ca_file=ca_file, keepalive_s=hub.keepalive_s)
 
 
@@ -51,6 +57,11 @@ def _sampler(settings: AgentSettings) -> sampler.Config:
 async def run(settings: AgentSettings) -> None:
     """Run the agent until it is cancelled; what waits in memory is committed on the way out."""
     where = _login(settings)
+    with only_agent(settings.outbox.path):
+        await _run(settings, where)
+
+
+async def _run(settings: AgentSettings, where: Login) -> None:
     watch, time = Watch("agent", HAPPENINGS), GnssClock()
     outbox = await SqliteOutbox.open(settings.outbox.path, now_ms=clock.utc_ms())
     recorder = Recorder(outbox, time, watch=watch, commit_ms=round(settings.sampling.commit_s * 1000))
@@ -72,7 +83,7 @@ async def run(settings: AgentSettings) -> None:
             recorder.keep_committing(),
             stay_linked(MqttLink(where), uplink),
             keep_tidy(uplink),
-            answer(socket_path(settings.outbox.path), lambda: state(uplink, watch)),
+            _tell_state(settings, uplink, watch),
         )
     finally:
         await recorder.commit()
@@ -98,6 +109,15 @@ async def _sense_bus(settings: AgentSettings, senses: Senses) -> None:
         await ask(SerialDoor(str(obd.path), baud=obd.baud), adapter, senses)
 
     await reopening("obd", once, senses)
+
+
+async def _tell_state(settings: AgentSettings, uplink: Uplink, watch: Watch) -> None:
+    """Answer who asks; an agent that can't be asked still does its work."""
+    try:
+        await answer(socket_path(settings.outbox.path), lambda: state(uplink, watch))
+    except UnavailableError as error:
+        watch("status.away", error=error)
+        await asyncio.get_running_loop().create_future()
 
 
 def state(uplink: Uplink, watch: Watch) -> dict[str, object]:

@@ -35,5 +35,6 @@ HAPPENINGS = (
     Happening("track.bad", "batches refused by the hub", WARNING, labels=("reason",)),
     Happening("event.made", "events", INFO, labels=("kind",)),
     Happening("event.acked", "events committed by the hub"),
+    Happening("status.away", "nobody can ask for the status; the rest goes on", WARNING),
     Happening("ack.rejected", "acks that can't be read or are not for us", WARNING, labels=("reason",)),
 )

@@ -47,6 +47,9 @@ class Hub(Settings):
     def _mqtt(cls, value: str) -> str:
         if not re.fullmatch(r"mqtts?://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?/?", value, re.ASCII):
             raise ValueError("wants mqtt://host:port or mqtts://host:port, without user and password")
+        port = re.search(r":(\d+)/?$", value)
+        if port is not None and not 0 < int(port[1]) < 65_536:
+            raise ValueError("the port must be from 1 to 65535")
         return value
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import termios
 import tty
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from wire.errors import SettingsError, UnavailableError
 from wire.messages import Fix
 from wire.ops import clock
 
+FASTEST = 10_000.0
 LATENCY_MS = 40
 LEAD_MS = 200
 READER_LIMIT_S = 2.0
@@ -63,7 +65,7 @@ async def run_rig(options: RigOptions, *, say: Callable[[str], None]) -> None:
         gnss, obd = stack.enter_context(_pty()), stack.enter_context(_pty())
         if options.link is not None:
             stack.enter_context(_linked(options.link, {"gnss": gnss.path, "obd": obd.path}))
-        truth = stack.enter_context(options.truth.open("a", buffering=1)) if options.truth else None
+        truth = stack.enter_context(_truth(options.truth)) if options.truth else None
         vehicle = Vehicle(recording, extra)
         adapter = Adapter(obd, vehicle)
         stack.callback(adapter.close)
@@ -80,6 +82,13 @@ async def run_rig(options: RigOptions, *, say: Callable[[str], None]) -> None:
         })  # fmt: skip
 
 
+def _truth(path: Path) -> IO[str]:
+    try:
+        return path.open("a", buffering=1, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError([f"--truth {path}: {error.strerror or error}"]) from error
+
+
 def _tell(options: RigOptions, say: Callable[[str], None], text: str, facts: Mapping[str, object]) -> None:
     say(json.dumps(facts) if options.as_json else text)
 
@@ -90,14 +99,17 @@ def _load(path: Path) -> Recording:
         name = path.name
         if name.endswith(".gz"):
             data, name = gzip.decompress(data), name.removesuffix(".gz")
-    except OSError as error:
-        raise SettingsError([f"recording {path}: {error.strerror or error}"]) from error
+    except (OSError, EOFError, zlib.error) as error:
+        told = error.strerror if isinstance(error, OSError) else None
+        raise SettingsError([f"recording {path}: {told or error}"]) from error
     return read(name, data)
 
 
 def _plan(recording: Recording, options: RigOptions) -> list[Slot]:
-    if options.speed <= 0:
-        raise SettingsError([f"--speed {options.speed:g}: must be above 0"])
+    if not 0 < options.speed <= FASTEST:  # NaN is neither
+        raise SettingsError([f"--speed {options.speed:g}: must be above 0, at most {FASTEST:g}"])
+    if options.duration_s is not None and not options.duration_s > 0:
+        raise SettingsError([f"--duration {options.duration_s:g}: must be above 0"])
     epochs = recording.epochs
     try:
         start_ms = moving_start_ms(epochs) if options.start == "auto" else _after(epochs, float(options.start))

@@ -5,11 +5,13 @@ A side file keeps the store id and the last known seq, so that even a lost datab
 """
 
 import contextlib
+import fcntl
 import json
+import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import aiosqlite
 
 from agent.ports import Kind, Record, Settled, Stored
 from wire.codec import dump
-from wire.errors import UnavailableError
+from wire.errors import RefusedError, UnavailableError
 from wire.track import GENESIS, b64, chain
 
 KEEP_ACKED_MS = 24 * 3_600_000
@@ -31,6 +33,26 @@ def _statements() -> dict[str, str]:
 
 
 SQL = _statements()
+
+
+@contextlib.contextmanager
+def only_agent(path: Path) -> Iterator[None]:
+    """Hold the outbox alone. Raises RefusedError when another agent has it; the kernel frees it when that one dies."""
+    lock = path.with_suffix(".lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise UnavailableError(f"{lock}: the outbox can't be held: {error.strerror}") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise RefusedError(f"{path}: another agent runs on this outbox; end it, or name another outbox.path") from None
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 class SqliteOutbox:
@@ -242,7 +264,7 @@ def look_into(path: Path) -> dict[str, object] | None:
     if not path.exists():
         return None
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
             newest = db.execute("SELECT max(seq) FROM record").fetchone()[0] or 0
             meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
     except sqlite3.Error as error:

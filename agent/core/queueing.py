@@ -40,14 +40,17 @@ def sent(track: Track, first: int, last: int, now_ms: int) -> Track:
 
 
 def answered(track: Track, ack: Ack, now_ms: int, *, live_slow: bool = False) -> Track:
-    """The hub has answered the batch in flight, with its mark or with a refusal."""
+    """The hub has answered the batch in flight, with its mark or with a refusal.
+
+    A mark right before the batch is not its answer: the hub says it when the device comes online.
+    """
     flight = track.flight
     if flight is None:
         return track
     if ack.bad is not None:
         rows = flight.last - flight.first + 1
         return replace(track, flight=None, limit=max(1, rows // 2), not_before_ms=now_ms)
-    if ack.upto is None:
+    if ack.upto is None or ack.upto == flight.first - 1:
         return track
     took_ms = max(1, now_ms - flight.sent_at_ms)
     rows = flight.last - flight.first + 1

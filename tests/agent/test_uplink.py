@@ -110,7 +110,7 @@ async def test_a_mark_that_is_elsewhere_is_followed() -> None:
     assert decode_batch(session.sent[-1][1]).first == 3
     session.inbox.put_nowait(("ack", encode_ack(Ack(box(s).store, upto=0, h=GENESIS))))
     await asyncio.sleep(0.05)
-    assert decode_batch(session.sent[-1][1]).first == 1
+    assert decode_batch(session.sent[-1][1]).first == 1, "the hub has gone back"
     await stopped(task)
 
 

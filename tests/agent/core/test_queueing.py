@@ -38,6 +38,7 @@ def test_answers_that_are_not_for_a_batch() -> None:
     assert answered(Track(), Ack(S, upto=1, h=S), 5) == Track()
     waiting = sent(Track(), 1, 2, 0)
     assert answered(waiting, Ack(S, events=(1,)), 5) == waiting
+    assert answered(waiting, Ack(S, upto=0, h=S), 5) == waiting, "what the hub says when the device comes online"
 
 
 def test_patience_ends() -> None:
