@@ -1,0 +1,1 @@
+"""The store by SQLAlchemy Core: SQLite (aiosqlite) or PostgreSQL (asyncpg)."""

@@ -1,0 +1,184 @@
+"""The command line of the hub: `odograph-hub`."""
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from hub import admin
+from hub.app import run
+from hub.core.access import SCOPES
+from hub.settings import Hub
+from wire import VERSION
+from wire.ops import main as program
+
+Work = Callable[[argparse.Namespace], int]
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    about: str,
+    *,
+    example: str,
+    work: Work | None = None,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=about,
+        description=f"{about[0].upper()}{about[1:]}.",
+        epilog=f"example: odograph-hub {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", metavar="FILE", help="settings as TOML (default: built-in settings)")
+    parser.add_argument(
+        "--data", metavar="DIR", help="data folder (default: $XDG_STATE_HOME/odograph or ./odograph-data)"
+    )
+    parser.add_argument("--json", action="store_true", help="answer as JSON, for scripts")
+    if work is not None:
+        parser.set_defaults(work=work)
+    return parser
+
+
+def _group(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str
+) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    parser = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+    return parser.add_subparsers(required=True, metavar="COMMAND")
+
+
+def _acting(make: Callable[[argparse.Namespace, Hub, Path], Callable[..., object]]) -> Work:
+    """A command that opens the store, does something and says what."""
+
+    def work(given: argparse.Namespace) -> int:
+        settings, data = admin.settings_of(given.config), admin.data_folder(given.data)
+        admin.act(settings, data, make(given, settings, data)).print(as_json=given.json)  # type: ignore[arg-type]  # partials of admin's functions
+        return 0
+
+    return work
+
+
+def _run(given: argparse.Namespace) -> int:
+    settings, data = admin.settings_of(given.config), admin.data_folder(given.data)
+    program.set_up_logging(settings.log_level)
+    ready = None if given.ready_file is None else Path(given.ready_file)
+    return program.run(partial(run, settings, data, ready))
+
+
+def _check(given: argparse.Namespace) -> int:
+    admin.settings_of(given.config)
+    admin.Said("the settings are fine", {"ok": True}).print(as_json=given.json)
+    return 0
+
+
+def _registry_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    fleet = _group(commands, "fleet", "fleets: who may see which vehicles")
+    add = _command(fleet, "add", "add a fleet", example="fleet add north",
+                   work=_acting(lambda g, _s, _d: partial(admin.fleet_add, fleet=g.fleet)))  # fmt: skip
+    add.add_argument("fleet", help="its name")
+    _command(
+        fleet, "list", "list the fleets", example="fleet list --json", work=_acting(lambda _g, _s, _d: admin.fleet_list)
+    )
+    vehicle = _group(commands, "vehicle", "vehicles of a fleet")
+    add = _command(vehicle, "add", "add a vehicle", example='vehicle add van-1 --name "Van 1" --tag cooled',
+                   work=_acting(lambda g, _s, _d: partial(
+                       admin.vehicle_add, vehicle=g.vehicle, fleet=g.fleet, title=g.name, tags=g.tag)))  # fmt: skip
+    add.add_argument("vehicle", help="its id: a-z, 0-9, - and _")
+    add.add_argument("--fleet", help="its fleet (default: the only one)")
+    add.add_argument("--name", help="how people call it (default: its id)")
+    add.add_argument("--tag", action="append", default=[], help="a word to filter by; may be given again")
+    _command(
+        vehicle,
+        "list",
+        "list the vehicles",
+        example="vehicle list",
+        work=_acting(lambda _g, _s, _d: admin.vehicle_list),
+    )
+
+
+def _device_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    device = _group(commands, "device", "gateways in vehicles")
+    add = _command(device, "add", "add a device with a secret of its own",
+                   example="device add gw-7f3a --vehicle van-1 --secret-out gw-7f3a.secret",
+                   work=_acting(lambda g, _s, _d: partial(
+                       admin.device_add, device=g.device, vehicle=g.vehicle, start=g.start, secret_out=g.secret_out)))  # fmt: skip
+    add.add_argument(
+        "--secret-out", metavar="FILE", help="write the secret here, for its owner only, instead of telling it"
+    )
+    bind = _command(device, "bind", "move a device into another vehicle", example="device bind gw-7f3a --vehicle van-2",
+                    work=_acting(lambda g, _s, _d: partial(
+                        admin.device_bind, device=g.device, vehicle=g.vehicle, start=g.start)))  # fmt: skip
+    for parser in (add, bind):
+        parser.add_argument("device", help="its identity, starting with gw-")
+        parser.add_argument("--vehicle", required=True, help="the vehicle that it sits in")
+        parser.add_argument("--from", dest="start", metavar="TIME", help="since when, as ISO 8601 or ms (default: now)")
+    _command(
+        device, "list", "list the devices", example="device list", work=_acting(lambda _g, _s, _d: admin.device_list)
+    )
+    for word, about, suspended in (
+        ("suspend", "shut a device out, within two seconds", True),
+        ("resume", "let a suspended device in again", False),
+    ):
+        parser = _command(device, word, about, example=f"device {word} gw-7f3a", work=_suspending(suspended=suspended))
+        parser.add_argument("device", help="its identity")
+
+
+def _suspending(*, suspended: bool) -> Work:
+    return _acting(lambda g, _s, _d: partial(admin.device_suspend, device=g.device, suspended=suspended))
+
+
+def _token_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    token = _group(commands, "token", "tokens for the API and the stream")
+    add = _command(token, "add", "add a token; it is told once", example="token add dashboard --days 90",
+                   work=_acting(lambda g, _s, _d: partial(
+                       admin.token_add, title=g.name, fleet=g.fleet, scope=g.scope, days=g.days)))  # fmt: skip
+    add.add_argument("name", help="what it is for")
+    add.add_argument("--scope", choices=SCOPES, default="read", help="what it may do (default: read)")
+    add.add_argument("--days", type=float, help="how long it holds (default: for ever)")
+    add.add_argument("--fleet", help="the fleet that it sees (default: the only one)")
+    _command(token, "list", "list the tokens", example="token list", work=_acting(lambda _g, _s, _d: admin.token_list))
+    code = _command(commands, "login-code", "make a one-use code for the live page", example="login-code",
+                    work=_acting(lambda g, _s, _d: partial(admin.login_code, fleet=g.fleet)))  # fmt: skip
+    code.add_argument("--fleet", help="the fleet that it shows (default: the only one)")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Everything that the command line knows."""
+    top = argparse.ArgumentParser(
+        prog="odograph-hub", description="The hub of a fleet: takes in what vehicles send, and shows it.",
+        epilog="example: odograph-hub run --data /var/lib/odograph",
+    )  # fmt: skip
+    top.add_argument("--version", action="version", version=f"odograph {VERSION}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    running = _command(commands, "run", "run the hub", example="run --data /var/lib/odograph", work=_run)
+    running.add_argument(
+        "--ready-file", metavar="FILE", help="write the line with the addresses here, too, when all is up"
+    )
+    _registry_commands(commands)
+    _device_commands(commands)
+    _token_commands(commands)
+    files = _command(commands, "mosquitto", "write the files of a Mosquitto broker", example="mosquitto --out /etc/mosquitto/odograph",
+                     work=_acting(lambda g, s, d: partial(
+                         admin.mosquitto_files, settings=s, data=d, out=g.out, listener=g.listener)))  # fmt: skip
+    files.add_argument("--out", required=True, metavar="DIR", help="where to write them")
+    files.add_argument("--listener", default="1883 127.0.0.1", help="port and address (default: 1883 127.0.0.1)")
+    config = _group(commands, "config", "the settings file")
+    _command(
+        config,
+        "check",
+        "check the settings; every fault is named",
+        example="config check --config hub.toml",
+        work=_check,
+    )
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; gives the exit status."""
+    given = parser().parse_args(arguments)
+    work: Work = given.work
+    return program.call(partial(work, given))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

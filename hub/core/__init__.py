@@ -1,0 +1,1 @@
+"""Decisions of the hub: pure, no input or output, no clock."""

@@ -1,0 +1,173 @@
+"""What the lanes stand on: the registry, the views and Redis kept in step, events relayed, live messages saved."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from hub.core import frames
+from hub.core.registry import Device, Registry
+from hub.flow import Ingest, Limits
+from hub.ports import Ingested, Now
+from wire.codec import decode_live, dump, load_object
+from wire.errors import DecodeError, UnavailableError
+from wire.messages import Status
+from wire.ops.watch import WatchCall
+from wire.topics import Way, build
+
+RELAY_AT_ONCE = 200
+TICK_S = 0.5
+SAVE_LIVE_MS = 10_000
+
+
+class Upkeep(Ingest):
+    """The ingest with everything that keeps it going. Set `bulk`, `fast` and `on_registry` before anything runs."""
+
+    on_registry: Callable[[Registry], None]
+
+    def __init__(
+        self, store: Ingested, now: Now, *, watch: WatchCall, utc_ms: Callable[[], int], limits: Limits
+    ) -> None:
+        super().__init__(store, now, watch=watch, utc_ms=utc_ms, limits=limits)
+        self._reading = asyncio.Lock()
+        self._saved_ms: dict[str, int] = {}
+        self._filled = False
+
+    async def start(self) -> None:
+        """Know what the store knows. Raises UnavailableError."""
+        self.registry = await self._store.registry()
+        self.views.know(self.registry)
+        for saved in await self._store.load_live():
+            vehicle = self._vehicle(saved.device)
+            if vehicle is not None and vehicle.vehicle == saved.vehicle:
+                with contextlib.suppress(DecodeError):  # of an older version: the next message brings it
+                    live = decode_live(saved.payload)
+                    self.views.live(vehicle.vehicle, live, saved.received_ms)
+                    self._held_live_ms[saved.device] = live.at_ms
+        for device, newest_ms in (await self._store.through()).items():
+            if (vehicle := self._vehicle(device)) is not None:
+                self.views.commit(vehicle.vehicle, 0, newest_ms)
+
+    # The relay: committed events get their place and go out.
+
+    async def relay(self) -> None:
+        """At each ring, at the start and every second."""
+        while True:
+            try:
+                for fleet in self.registry.fleets:
+                    while await self._relay(fleet):
+                        pass
+            except UnavailableError as error:
+                self._watch("redis.retry", error=error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._rings.wait(), 1.0)
+            self._rings.clear()
+
+    async def _relay(self, fleet: str) -> bool:
+        events = await self._store.relay(fleet, RELAY_AT_ONCE)
+        for event in events:
+            await self._now.add_event(fleet, event.pos or 0, dump(frames.event_fields(event)).decode())
+        if events:
+            newest = events[-1].pos or 0
+            await self._store.published(fleet, newest)
+            await self._now.ring(fleet, newest)
+            self._watch("event.relayed", n=len(events))
+        return len(events) == RELAY_AT_ONCE
+
+    # Upkeep.
+
+    async def refresh(self) -> None:
+        """Read the registry again if it changed."""
+        async with self._reading:
+            if await self._store.registry_version() != self.registry.version:
+                self._know(await self._store.registry())
+                self.on_registry(self.registry)
+
+    async def keep_registry(self) -> None:
+        """The registry is at most half a second old."""
+        self.on_registry(self.registry)
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                await self.refresh()
+                self._store_up()
+            except UnavailableError as error:
+                await self._store_down(error)
+
+    def _know(self, registry: Registry) -> None:
+        old, self.registry = self.registry, registry
+        self.views.know(registry)
+        self._watch("registry.loaded", version=registry.version)
+        self._live_came.set()
+        for device in registry.devices.values():
+            before = old.devices.get(device.device, device)
+            if device.suspended and not before.suspended:
+                self._forget(device, before, ("live", "status"))
+            elif device.bindings != before.bindings:
+                self._forget(device, before, ("live",))
+
+    def _forget(self, device: Device, before: Device, names: tuple[str, ...]) -> None:
+        """A device is shut out, or sits in another vehicle: what the broker keeps of it is no longer true."""
+        for name in names:
+            self.fast.send(build(device.device, Way.UP, name), b"", retain=True)
+        now_ms, known = self._utc_ms(), self._presence.get(device.device)
+        if device.suspended:
+            self._presence.pop(device.device, None)
+        there = {binding.vehicle: False for binding in (before.bound_at(now_ms),) if binding is not None}
+        if (binding := device.bound_at(now_ms)) is not None:
+            there[binding.vehicle] = known is not None and known.online and not device.suspended
+        for vehicle, online in there.items():
+            if self.views.get(vehicle) is not None:
+                self.views.status(vehicle, Status(online=False, connection=""), online=online)
+
+    async def keep_redis(self, mark: str) -> None:
+        """Fill Redis at the start, and whenever it lost what it had or missed something."""
+        while True:
+            stale, self._stale = self._stale, False
+            try:
+                for fleet in self.registry.fleets:
+                    if stale or await self._now.filled(fleet) != mark:
+                        await self._fill(fleet, mark)
+                if self.redis_fault is not None:
+                    self._watch("redis.up")
+                self.redis_fault, self._filled = None, True
+            except UnavailableError as error:
+                self._redis_down(error)
+            await asyncio.sleep(TICK_S)
+
+    async def _fill(self, fleet: str, mark: str) -> None:
+        if not self._filled:
+            self._adopt(await self._now.everything(fleet))
+        states = self.views.all_of(fleet)
+        await self._now.fill(fleet, states, at_ms=self._utc_ms(), mark=mark)
+        self._watch("redis.rebuilt", fleet=fleet, vehicles=len(states))
+
+    def _adopt(self, states: list[bytes]) -> None:
+        """What an outside Redis kept while the hub was away may be newer than what the store kept."""
+        for raw in states:
+            try:
+                shown = load_object(raw, max_bytes=16_384)
+                live, received_ms = decode_live(dump(shown["live"])), int(shown["rx"])
+                if self.views.get(shown["veh"]) is not None:
+                    self.views.live(shown["veh"], live, received_ms)
+            except (DecodeError, KeyError, TypeError, ValueError) as error:
+                self._watch("ingest.refused", topic="redis", reason=type(error).__name__)
+
+    async def keep_live(self) -> None:
+        """Save the newest live messages, each vehicle at most once in 10 s."""
+        while True:
+            await asyncio.sleep(1.0)
+            await self.save_live(self._utc_ms())
+
+    async def save_live(self, now_ms: int | None = None) -> None:
+        """Save those that are due; all of them without a time."""
+        due = [s for s in self._unsaved.values()
+               if now_ms is None or now_ms - self._saved_ms.get(s.device, 0) >= SAVE_LIVE_MS]  # fmt: skip
+        try:
+            await self._store.save_live(due)
+        except UnavailableError as error:
+            await self._store_down(error)
+            return
+        for saved in due:
+            self._saved_ms[saved.device] = saved.received_ms
+            if self._unsaved.get(saved.device) is saved:
+                del self._unsaved[saved.device]

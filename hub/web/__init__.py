@@ -1,0 +1,1 @@
+"""The hub's API and stream: the only place that knows FastAPI."""

@@ -1,0 +1,105 @@
+"""Bodies of requests and answers, for checking and for the description of the API."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Body(BaseModel):
+    """Base of the bodies that come in: an unknown key is a fault."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Login(Body):
+    """A one-use code of `odograph-hub login-code`."""
+
+    code: str = Field(min_length=1, max_length=128)
+
+
+class Session(BaseModel):
+    """A token that the code was changed into."""
+
+    token: str
+    expires_ms: int
+
+
+class VehicleState(BaseModel):
+    """A vehicle as the stream shows it, too."""
+
+    model_config = ConfigDict(extra="allow")
+
+    veh: str
+    name: str
+    on: bool
+    live: dict[str, Any] | None
+    rx: int | None
+    q: int
+    through: int | None
+    catching_up: bool
+
+
+class Place(BaseModel):
+    """Where a vehicle is now, predicted, and how far off that may be."""
+
+    lat: float
+    lon: float
+    bound_m: float
+    at: int
+
+
+class VehicleNow(VehicleState):
+    """A vehicle with its predicted place."""
+
+    now: Place | None
+
+
+class NearVehicle(VehicleState):
+    """A vehicle with its distance from the place asked for."""
+
+    distance_m: float
+
+
+class Vehicles(BaseModel):
+    """Vehicles of a fleet at a time of the hub."""
+
+    at: int
+    vehicles: list[VehicleState]
+
+
+class NearVehicles(BaseModel):
+    """Vehicles around a place, nearest first. `cut` tells that there may be more."""
+
+    at: int
+    vehicles: list[NearVehicle]
+    cut: bool
+
+
+class LedgerLine(BaseModel):
+    """How many of something came from a device on a UTC day."""
+
+    device: str
+    day: str
+    what: str
+    n: int
+
+
+class PageSettings(BaseModel):
+    """What the live page needs to know before it signs in."""
+
+    tile_url: str | None
+    attribution: str
+
+
+class Fault(BaseModel):
+    """Why a request was refused."""
+
+    code: str
+    message: str
+    where: str | None = None
+
+
+class ErrorBody(BaseModel):
+    """The one form of every refusal."""
+
+    error: Fault

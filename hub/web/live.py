@@ -1,0 +1,225 @@
+"""The stream: WebSocket clients on the board of their fleet."""
+
+import asyncio
+import contextlib
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+from hub.core import access, frames
+from hub.core.fanout import Viewer
+from hub.core.registry import Token
+from hub.ports import Surroundings
+from wire.errors import UnavailableError
+
+AUTH_S = 5.0
+LOOK_S = 1.0
+EVENTS_AT_ONCE = 100
+MOST_REPLIES = 64
+RETRY_MS = 1000
+
+
+class _ClosedError(Exception):
+    """The client is to be closed: a code, and a word for the counter."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+@dataclass(slots=True)
+class _Log:
+    pos: int
+    kinds: frozenset[str]
+
+
+class _Client:
+    """One client, from hello to close."""
+
+    def __init__(self, socket: WebSocket, around: Surroundings) -> None:
+        self._socket = socket
+        self._around = around
+        self._wake = asyncio.Event()
+        self._replies: deque[str] = deque()
+        self._logs: dict[int, _Log] = {}
+        self._bucket = access.bucket(around.client_rate, around.client_rate, around.utc_ms())
+        self._secret = ""
+        self._epoch = 0
+
+    async def run(self) -> None:
+        """Serve until either side ends it."""
+        token = await self._let_in()
+        self._around.watch("stream.opened")
+        self._epoch = await self._around.store.epoch()
+        board = self._around.board(token.fleet)
+        viewer = board.join(self._wake.set)
+        try:
+            await self._send(frames.hello(self._around.utc_ms()))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(viewer, token))
+                tasks.create_task(self._write(viewer, token))
+        except* _ClosedError as group:
+            raise group.exceptions[0] from None
+        except* (WebSocketDisconnect, RuntimeError, OSError):
+            raise _ClosedError(0, "gone") from None
+        finally:
+            board.quit(viewer)
+
+    async def _let_in(self) -> Token:
+        secret = access.bearer(self._socket.headers.get("authorization"))
+        if secret is None:
+            try:
+                first = frames.read(await asyncio.wait_for(self._receive(), AUTH_S))
+            except (TimeoutError, frames.FrameError):
+                first = frames.Ping()
+            secret = first.token if isinstance(first, frames.Auth) else ""
+        token = access.token_of(self._around.registry(), secret, self._around.utc_ms())
+        if token is None:
+            await self._send(frames.error("auth", "this wants a token: a first frame {op: auth, token}"))
+            raise _ClosedError(frames.CLOSE_AUTH, "auth")
+        self._secret = secret
+        return token
+
+    async def _receive(self) -> str:
+        message: Any = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        text = message.get("text")
+        if text is None:
+            raise frames.FrameError("bad_frame", "frames are texts")
+        return str(text)
+
+    async def _send(self, frame: str) -> None:
+        try:
+            await asyncio.wait_for(self._socket.send_text(frame), self._around.client_silent_s)
+        except TimeoutError:
+            raise _ClosedError(frames.CLOSE_SLOW, "slow") from None
+
+    async def _read(self, viewer: Viewer, token: Token) -> None:
+        while True:
+            try:
+                raw = await self._receive()
+                self._bucket, given = access.take(self._bucket, self._around.utc_ms())
+                if not given or len(self._replies) >= MOST_REPLIES:
+                    self._replies.append(frames.error("too_many", "too many frames"))
+                    raise _ClosedError(frames.CLOSE_FLOOD, "flood")
+                reply = await self._one(frames.read(raw), viewer, token)
+            except frames.FrameError as error:
+                self._around.watch("stream.refused", code=error.word)
+                reply = frames.error(error.word, error.message, sub=error.sub)
+            except UnavailableError as error:
+                reply = frames.error("unavailable", str(error))
+            if reply:
+                self._replies.append(reply)
+                self._wake.set()
+
+    async def _one(self, frame: frames.Frame, viewer: Viewer, token: Token) -> str:
+        now_ms = self._around.utc_ms()
+        match frame:
+            case frames.Ping():
+                return frames.pong(now_ms)
+            case frames.Sub():
+                self._unused(frame.id)
+                return viewer.subscribe(frame.id, frame.window, now_ms)
+            case frames.Move():
+                return viewer.move(frame.id, frame.window, now_ms)
+            case frames.Unsub():
+                if self._logs.pop(frame.id, None) is None:
+                    viewer.unsubscribe(frame.id)
+                return ""
+            case frames.SubEvents():
+                return await self._log(frame, viewer, token)
+            case _:
+                raise frames.FrameError("bad_frame", "the token was taken already")
+
+    def _unused(self, sub: int) -> None:
+        if sub in self._logs:
+            raise frames.FrameError("bad_frame", "this id is in use", sub=sub)
+
+    async def _log(self, frame: frames.SubEvents, viewer: Viewer, token: Token) -> str:
+        self._unused(frame.id)
+        viewer.free(frame.id, len(self._logs))
+        newest = await self._around.store.last_pos(token.fleet)
+        pos = newest if frame.after is None else frames.cursor_pos(frame.after, self._epoch)
+        ok = pos is not None and pos <= newest
+        start = pos if ok and pos is not None else newest
+        self._logs[frame.id] = _Log(start, frame.kinds)
+        self._around.board(token.fleet).rang(newest)
+        return frames.recovered(frame.id, ok=ok, at=frames.cursor(self._epoch, start))
+
+    async def _write(self, viewer: Viewer, token: Token) -> None:
+        board = self._around.board(token.fleet)
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+            self._wake.clear()
+            if access.token_of(self._around.registry(), self._secret, self._around.utc_ms()) is None:
+                await self._send(frames.error("auth", "the token does not hold any more"))
+                raise _ClosedError(frames.CLOSE_AUTH, "auth")
+            while self._replies or viewer.pending:
+                while self._replies:
+                    await self._send(self._replies.popleft())
+                for frame in viewer.drain(self._around.utc_ms()):
+                    await self._send(frame)
+                    self._around.watch("stream.moves")
+            for sub, log in list(self._logs.items()):
+                while log.pos < board.pos and await self._some_events(sub, log, token):
+                    pass
+
+    async def _some_events(self, sub: int, log: _Log, token: Token) -> bool:
+        try:
+            events = await self._around.store.events_after(token.fleet, log.pos, EVENTS_AT_ONCE)
+        except UnavailableError:
+            return False
+        for event in events:
+            log.pos = event.pos or log.pos
+            if not log.kinds or event.event.kind in log.kinds:
+                await self._send(frames.event(sub, self._epoch, event))
+        return bool(events)
+
+
+class Streams:
+    """All clients of this process."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._open: set[WebSocket] = set()
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._open)
+
+    async def serve(self, socket: WebSocket) -> None:
+        """One connection."""
+        offered = socket.headers.get("sec-websocket-protocol", "")
+        named = frames.SUBPROTOCOL in [word.strip() for word in offered.split(",")]
+        await socket.accept(subprotocol=frames.SUBPROTOCOL if named else None)
+        if len(self._open) >= self._around.stream_clients:
+            await socket.send_text(frames.error("too_many", "this hub has no room for more clients"))
+            await socket.close(frames.CLOSE_BUSY)
+            return
+        self._open.add(socket)
+        try:
+            await _Client(socket, self._around).run()
+        except _ClosedError as error:
+            self._around.watch("stream.closed", reason=error.reason)
+            await self._shut(socket, error.code)
+        except (WebSocketDisconnect, frames.FrameError, UnavailableError):
+            await self._shut(socket, frames.CLOSE_GOING)
+        finally:
+            self._open.discard(socket)
+
+    async def _shut(self, socket: WebSocket, code: int) -> None:
+        if code:
+            with contextlib.suppress(RuntimeError, OSError, TimeoutError, WebSocketDisconnect):
+                await asyncio.wait_for(socket.close(code), LOOK_S)
+
+    async def bye(self) -> None:
+        """The hub goes: tell everybody."""
+        for socket in list(self._open):
+            with contextlib.suppress(RuntimeError, OSError, TimeoutError, WebSocketDisconnect):
+                await asyncio.wait_for(socket.send_text(frames.bye(RETRY_MS)), 0.2)
+            await self._shut(socket, frames.CLOSE_GOING)
