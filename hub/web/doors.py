@@ -42,7 +42,7 @@ def security_headers(tile_url: str | None) -> list[tuple[bytes, bytes]]:
         tiles = f" {parts.scheme}://{parts.netloc.replace('{s}', '*')}"
     policy = (
         f"default-src 'self'; connect-src 'self' ws: wss:{tiles}; worker-src 'self'; img-src 'self' data: blob:{tiles}; "
-        "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+        "style-src 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
     )
     return [
         (b"content-security-policy", policy.encode()),
