@@ -149,7 +149,7 @@ def default_settings(*, http_port: int = 0, mqtt_port: int = 0) -> str:
 
 @dataclass(slots=True)
 class Gateway:
-    """An agent and a rig. `mqtt` is where the agent connects: the broker, or a relay before it."""
+    """An agent and a rig. `mqtt` is where the agent connects: the broker, or a relay before it; `gnss` replaces its port."""
 
     identity: str
     vehicle: str
@@ -161,6 +161,7 @@ class Gateway:
     hub_extra: str = "spread_s = 2\nsilent_s = 3\nkeepalive_s = 5\n"
     speed: float = 1.0
     with_obd: bool = True
+    gnss: str = ""
     rig: Process = field(init=False)
     agent: Process = field(init=False)
 
@@ -218,11 +219,12 @@ class Gateway:
 
     async def start_agent(self) -> None:
         """Write its settings and start the agent."""
+        gnss = self.gnss or f'path = "{self.line / "gnss"}"'
         obd = f'[obd]\npath = "{self.line / "obd"}"\n' if self.with_obd else ""
         self.config.write_text(
             f'[device]\nid = "{self.identity}"\nsecret_file = "{self.secret}"\n\n'
             f'[hub]\nurl = "{self.mqtt}"\n{self.hub_extra}\n'
-            f'[gnss]\npath = "{self.line / "gnss"}"\n\n{obd}\n{self.extra}\n'
+            f"[gnss]\n{gnss}\n\n{obd}\n{self.extra}\n"
             f'[outbox]\npath = "{self.outbox}"\n',
             encoding="utf-8",
         )
