@@ -16,7 +16,7 @@ from agent.core.elm327 import Elm327
 from agent.events import HAPPENINGS
 from agent.flow import LiveLane, Parser, Recorder, Senses, Vehicle, ask, collect, reopening, watch_fixes
 from agent.ports import Bytes
-from agent.settings import AgentSettings
+from agent.settings import AgentSettings, Obd
 from agent.uplink import Config, Uplink, keep_tidy, stay_linked
 from wire import VERSION
 from wire.errors import SettingsError, UnavailableError
@@ -30,10 +30,11 @@ from wire.ops.watch import Watch
 def _login(settings: AgentSettings) -> Login:
     hub, device = settings.hub, settings.device
     ca_file = str(hub.ca_file) if hub.ca_file else None
-    try:
-        ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise SettingsError([f"hub.ca_file: {ca_file}: no certificate can be read: {error.strerror or error}"]) from None
+    if ca_file:
+        try:
+            ssl.create_default_context(cafile=ca_file)
+        except OSError as error:
+            raise SettingsError([f"{ca_file}: no certificate can be read: {error.strerror or error}"]) from None
     return login(hub.url, device.id, secret=secret(device.secret_file), ca_file=ca_file, keepalive_s=hub.keepalive_s)
 
 
@@ -78,7 +79,7 @@ async def _run(settings: AgentSettings, where: Login) -> None:
     try:
         await together(
             _sense_position(settings, senses),
-            _sense_bus(settings, senses),
+            *([] if settings.obd is None else [_sense_bus(settings.obd, senses)]),
             watch_fixes(senses),
             recorder.keep_committing(),
             stay_linked(MqttLink(where), uplink),
@@ -98,12 +99,7 @@ async def _sense_position(settings: AgentSettings, senses: Senses) -> None:
     await reopening("gnss", once, senses)
 
 
-async def _sense_bus(settings: AgentSettings, senses: Senses) -> None:
-    obd = settings.obd
-    if obd is None:
-        await asyncio.get_running_loop().create_future()
-        return
-
+async def _sense_bus(obd: Obd, senses: Senses) -> None:
     async def once() -> None:
         adapter = Elm327(elm327.Config(slot_ms=round(1000 / obd.rate_hz)))
         await ask(SerialDoor(str(obd.path), baud=obd.baud), adapter, senses)
@@ -146,4 +142,5 @@ def state(uplink: Uplink, watch: Watch) -> dict[str, object]:
         "live_sent": watch.count("live.sent"),
         "live_acked": watch.count("live.acked"),
         "rejected": watch.count("gnss.rejected"),
+        "bus_rejected": watch.count("obd.rejected"),
     }

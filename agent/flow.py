@@ -21,6 +21,7 @@ NO_FIX_MS = 5_000
 REOPEN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_MS = 10_000
 PENDING_MAX = 7_200
+CROWDED = 600
 
 
 class Parser(Protocol):
@@ -62,12 +63,18 @@ class Recorder:
         self._commit_ms = commit_ms
         self._pending: list[Record] = []
         self._writing = asyncio.Lock()
+        self._failing = False
         self.on_event: Callable[[Stored], None] = lambda _stored: None
 
     @property
     def waiting(self) -> int:
         """Records that the hub has not committed yet."""
         return self._outbox.newest - self._outbox.acked + len(self._pending)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits that the window should close early; not while the disk refuses anyway."""
+        return len(self._pending) >= CROWDED and not self._failing
 
     def add_fix(self, fix: Fix, reading: Reading) -> None:
         """Keep a fix; it is committed with the others of its window."""
@@ -98,11 +105,13 @@ class Recorder:
                 stored = await self._outbox.put(batch)
             except UnavailableError as error:
                 self._pending = batch + self._pending
+                self._failing = True
                 self._watch("outbox.failed", error=error)
                 return False
             except asyncio.CancelledError:
                 self._pending = batch + self._pending
                 raise
+        self._failing = False
         self._watch("outbox.commit")
         self._watch("outbox.record", n=len(stored))
         for item in stored:
@@ -226,6 +235,8 @@ async def take(fix: Fix, senses: Senses) -> None:
     senses.watch("gnss.fix")
     reading = vehicle.reading(now_ms)
     senses.recorder.add_fix(fix, reading)
+    if senses.recorder.crowded:
+        await senses.recorder.commit()
     vehicle.moving, change = motion.step(vehicle.moving, fix, reading, now_ms)
     lane = senses.live
     if change is not None:
@@ -267,6 +278,9 @@ async def ask(line: Line, elm: Elm327, senses: Senses) -> None:
     chunks = line.chunks()
     pending = asyncio.ensure_future(anext(chunks, b""))
     await asyncio.sleep(0)  # opens the line
+    if pending.done():
+        pending.result()  # says why it can't be opened
+    senses.watch("obd.opened")
     chunk = b""
     try:
         while True:

@@ -19,7 +19,7 @@ class Device(Settings):
     @field_validator("id")
     @classmethod
     def _gateway(cls, value: str) -> str:
-        if not IDENTITY.fullmatch(value) or not value.startswith("gw-"):
+        if not IDENTITY.fullmatch(value) or not value.startswith("gw-") or value == "gw-":
             raise ValueError("wants gw- and then lower-case letters, digits, _ or -, at most 32 characters in all")
         return value
 

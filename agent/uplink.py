@@ -1,6 +1,7 @@
 """The way out: what the outbox and the live lane hold goes to the hub, and the hub's acks come back.
 
 Order on a new link: waiting events, then the live position, then the status, and only then the backlog.
+Waits are bounded by `asyncio.timeout`: `wait_for` of Python 3.11 may swallow the cancelling of a lane, which then never ends.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from wire.track import GENESIS, encode_batch
 EVENT_AGAIN_S = 5.0
 REFUSED_PAUSE_S = 30.0
 LINK_PAUSE_S = 1.0
+GOODBYE_S = 1.0
 EVENTS_AT_ONCE = 64
 LIVE_SLOW_MS = 2_000
 
@@ -163,16 +165,16 @@ async def serve(session: Session, up: Uplink) -> UnavailableError:
 async def _say_goodbye(session: Session, up: Uplink) -> None:
     """Tell that we go, unless the link is what has failed."""
     with contextlib.suppress(UnavailableError, TimeoutError):
-        await asyncio.wait_for(
-            session.publish("status", encode_status(_status(up, online=False, reason="stopped"))), 1.0
-        )
+        async with asyncio.timeout(GOODBYE_S):
+            await session.publish("status", encode_status(_status(up, online=False, reason="stopped")))
     await session.close()
 
 
 async def _patiently(sent: Awaitable[None], session: Session, up: Uplink) -> None:
     """Wait for a PUBACK; a link that stays silent is dropped so that a new one can be tried."""
     try:
-        await asyncio.wait_for(sent, up.config.silent_s)
+        async with asyncio.timeout(up.config.silent_s):
+            await sent
     except TimeoutError:
         error = LinkDownError(f"no PUBACK for {up.config.silent_s:g} s")
         session.drop(error)
@@ -188,7 +190,8 @@ async def _events(session: Session, up: Uplink) -> None:
             if stored is not None:
                 await _patiently(session.publish("event", encode_event(up.outbox.store, event_of(stored))), session, up)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(up.event_nudge.wait(), EVENT_AGAIN_S if up.events else None)
+            async with asyncio.timeout(EVENT_AGAIN_S if up.events else None):
+                await up.event_nudge.wait()
 
 
 async def _live(session: Session, up: Uplink) -> None:
@@ -227,7 +230,8 @@ async def _track(session: Session, up: Uplink) -> None:
                 await asyncio.sleep(pause_ms / 1000.0)
             await _send_batch(session, up)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(up.nudge.wait(), up.config.upload_s)
+            async with asyncio.timeout(up.config.upload_s):
+                await up.nudge.wait()
 
 
 async def _send_batch(session: Session, up: Uplink) -> None:
@@ -239,7 +243,8 @@ async def _send_batch(session: Session, up: Uplink) -> None:
     while up.track.flight is not None:
         up.answer.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(up.answer.wait(), up.track.answer_ms / 1000.0)
+            async with asyncio.timeout(up.track.answer_ms / 1000.0):
+                await up.answer.wait()
         if queueing.overdue(up.track, up.clock.mono_ms()):
             up.track = queueing.unlinked(up.track)
             up.watch("track.again")

@@ -85,10 +85,16 @@ def _sentence(body: str) -> bytes:
 
 def _epoch(second: int) -> bytes:
     moment = datetime.fromtimestamp(T0_S + second, UTC)
-    place = f"41{15 + second % 600 / 1000:09.6f},N,096{3 + second % 400 / 1000:09.6f},W"
+    north, west = abs(second % 1200 - 600) / 1000, abs(second % 800 - 400) / 1000  # there and back
+    place = f"41{15 + north:09.6f},N,096{3 + west:09.6f},W"
     return _sentence(f"GPRMC,{moment:%H%M%S}.00,A,{place},19.4,90.0,{moment:%d%m%y},,,A") + _sentence(
         f"GPGGA,{moment:%H%M%S}.00,{place},1,09,0.9,310.0,M,0.0,M,,"
     )
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 async def a_day(folder: Path) -> tuple[float, int]:
@@ -104,7 +110,7 @@ async def a_day(folder: Path) -> tuple[float, int]:
         await gateway.start_agent()
         await asyncio.sleep(3.0)
         for second in range(DAY):
-            await asyncio.to_thread(os.write, master, _epoch(second))
+            await asyncio.to_thread(_write_all, master, _epoch(second))
             if second % 50 == 0:
                 await asyncio.sleep(0.02)
         recorded = await _recorded(gateway)

@@ -33,7 +33,7 @@ def look(host: str = "127.0.0.1", port: int = 2947, *, timeout_s: float = 3.0) -
         devices = gpsd.state.get("devices", {}).get("devices", [])
     except UserWarning as error:
         raise UnavailableError(f"gpsd at {host}:{port} has no active receiver") from error
-    except (OSError, ValueError, KeyError, IndexError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise UnavailableError(f"gpsd at {host}:{port} gives no position: {error!r}") from error
     finally:
         socket.setdefaulttimeout(before)

@@ -87,6 +87,7 @@ class SqliteOutbox:
 
     @classmethod
     async def _open(cls, path: Path, now_ms: int) -> "SqliteOutbox":
+        sqlite3.connect(path).close()  # tells what is wrong at once; the library's thread would outlive its failure
         db = await aiosqlite.connect(path, isolation_level=None)
         try:
             await db.executescript(SQL["pragmas"])

@@ -29,7 +29,8 @@ async def answer(path: Path, state: Callable[[], Mapping[str, object]]) -> None:
     async def reply(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, TimeoutError):  # who asks and does not wait for the answer gets none
             writer.write(json.dumps(state()).encode() + b"\n")
-            await asyncio.wait_for(writer.drain(), REPLY_S)
+            async with asyncio.timeout(REPLY_S):
+                await writer.drain()
         writer.close()
 
     server = await asyncio.start_unix_server(reply, sock=_listening(path))

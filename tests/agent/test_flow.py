@@ -158,6 +158,14 @@ async def test_a_full_disk_keeps_records_in_memory_and_then_drops_fixes_not_even
     assert await s.recorder.commit(), "nothing to do"
 
 
+async def test_a_crowded_window_closes_early() -> None:
+    s = senses()
+    for second in range(700):
+        await take(fix(second), s)
+    assert box(s).newest == 600
+    assert s.recorder.waiting == 700
+
+
 async def test_the_commit_window_closes_by_itself() -> None:
     s = senses()
     s.recorder.add_fix(fix(1), s.vehicle.reading(0))
