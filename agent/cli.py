@@ -72,7 +72,9 @@ def _add_rig(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         example="odograph-agent rig drive.csv.gz --link /tmp/van-1    # then use /tmp/van-1/gnss and /tmp/van-1/obd",
     )  # fmt: skip
     parser.add_argument("recording", type=Path, help="CSV of a drive, raw NMEA log, GPX; .gz is fine")
-    parser.add_argument("--obd", type=Path, metavar="FILE", help="bus values that the drive itself lacks come from this one")
+    parser.add_argument(
+        "--obd", type=Path, metavar="FILE", help="bus values that the drive itself lacks come from this one"
+    )
     parser.add_argument("--link", type=Path, required=True, metavar="DIR", help="folder for the links gnss and obd")
     parser.add_argument("--speed", type=float, default=1.0, metavar="N", help="N times faster than real (default: 1)")
     parser.add_argument(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub.adapters.store.sql import SqlStore
-from hub.app import identities, open_store, prepare
 from hub.core import access, mosquitto
 from hub.core.exports import iso, when
 from hub.core.registry import Registry, Token
+from hub.ground import identities, open_store, prepare
 from hub.settings import Hub
 from wire.errors import RefusedError, SettingsError
 from wire.ops.clock import utc_ms

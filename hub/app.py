@@ -1,11 +1,9 @@
 """Puts the hub together: the only place where adapters meet the flow."""
 
 import asyncio
-import fcntl
-import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,72 +14,26 @@ from hub.adapters.redis import RedisNow
 from hub.adapters.store.sql import SqlStore
 from hub.adapters.valkey import EmbeddedValkey
 from hub.boards import Boards
-from hub.core import access
 from hub.core.registry import Registry
 from hub.events import HAPPENINGS
 from hub.flow import BULK, WORDS, Limits
+from hub.ground import identities, only_hub, open_store, prepare
 from hub.ports import Surroundings
 from hub.settings import Hub
 from hub.upkeep import Upkeep
 from hub.web.api import build
 from hub.web.server import HttpServer
 from wire import VERSION
-from wire.errors import RefusedError, UnavailableError
+from wire.errors import UnavailableError
 from wire.ops.clock import utc_ms
 from wire.ops.main import together
 from wire.ops.mqtt import Login, login
-from wire.ops.settings import secret, write_secret
 from wire.ops.watch import Watch
 from wire.topics import Way, every
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # where the hub itself finds such a broker
 PAGES = Path(__file__).parent / "pages" / "dist"
 WATCHDOG_S = 0.5
-
-
-def open_store(settings: Hub, data: Path, watch: Watch | None = None) -> SqlStore:
-    """The store that the settings name; not open yet."""
-    return SqlStore(data / "odograph.db", settings.store.url, watch=watch or Watch("hub", HAPPENINGS))
-
-
-@contextmanager
-def only_hub(data: Path) -> Iterator[None]:
-    """One hub on one data folder."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(data / "hub.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise RefusedError(f"another hub runs on {data}; end it, or give this one another --data") from None
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
-def identities(settings: Hub) -> tuple[str, str]:
-    """The hub's own identities: one for live and track, one for events and statuses."""
-    return f"hub-{settings.name}-bulk", f"hub-{settings.name}-fast"
-
-
-async def own_secret(store: SqlStore, data: Path, identity: str) -> str:
-    """The secret of one of the hub's identities, made at the first start; the store knows its hash."""
-    path = data / "secrets" / identity
-    if not path.exists():
-        write_secret(path, secrets.token_urlsafe(32))
-    value = secret(path)
-    known = (await store.registry()).credentials.get(identity)
-    if known is None or not access.matches(known, value):
-        await store.set_credential(identity, access.mosquitto_hash(value, os.urandom(access.SALT_BYTES)), utc_ms())
-    return value
-
-
-async def prepare(settings: Hub, store: SqlStore, data: Path) -> dict[str, str]:
-    """What a new store needs: a first fleet, and the hub's own credentials. Gives the hub's secrets."""
-    if not (await store.registry()).fleets:
-        await store.add_fleet(settings.fleet, utc_ms())
-    return {identity: await own_secret(store, data, identity) for identity in identities(settings)}
 
 
 @dataclass(slots=True)
@@ -130,7 +82,7 @@ async def assembled(settings: Hub, data: Path) -> AsyncIterator[Parts]:
         await ingest.start()
         http = HttpServer(settings.http.host, settings.http.port)
         stack.callback(http.close)
-        yield Parts(store, now, ingest, links, broker, valkey, http, watch, Boards(now, watch), place)
+        yield Parts(store, now, ingest, links, broker, valkey, http, watch, Boards(now, store.last_pos, watch), place)
         await ingest.save_live()
 
 
@@ -240,7 +192,7 @@ async def run(settings: Hub, data: Path, ready_file: Path | None = None) -> None
         works = [
             ingest.keep_registry(), ingest.keep_redis(str(await parts.store.epoch())), ingest.keep_live(),
             ingest.live_lane(), ingest.track_lane(), ingest.word_lane(), ingest.relay(),
-            *(link.run() for link in parts.links), parts.boards.run(),
+            *(link.run() for link in parts.links), parts.boards.run(), parts.boards.look(),
             parts.http.run(application, streams.bye), _announce(parts, settings, ready_file),
         ]  # fmt: skip
         if parts.broker is not None:

@@ -1,6 +1,8 @@
 """The boards of all fleets, fed by what Redis publishes; what stream and API show."""
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 
 from hub.core import fanout, keys
 from hub.core.registry import Registry
@@ -8,12 +10,15 @@ from hub.ports import Followed
 from wire.errors import DecodeError, UnavailableError
 from wire.ops.watch import WatchCall
 
+LOOK_S = 1.0
+
 
 class Boards:
     """The boards of all fleets, fed by what Redis publishes."""
 
-    def __init__(self, now: Followed, watch: WatchCall) -> None:
+    def __init__(self, now: Followed, last_pos: Callable[[str], Awaitable[int]], watch: WatchCall) -> None:
         self._now = now
+        self._last_pos = last_pos
         self._watch = watch
         self._boards: dict[str, fanout.Board] = {}
         self._registry = Registry()
@@ -51,6 +56,14 @@ class Boards:
                 self._apply(fleet, fanout.read_many(data))
         except (DecodeError, ValueError) as error:
             self._watch("ingest.refused", topic="redis", reason=type(error).__name__)
+
+    async def look(self) -> None:
+        """A bell may be lost: every second, see how far the logs of events go."""
+        while True:
+            for fleet in self._registry.fleets:
+                with contextlib.suppress(UnavailableError):  # the ingest tells of it
+                    self.of(fleet).rang(await self._last_pos(fleet))
+            await asyncio.sleep(LOOK_S)
 
     async def run(self) -> None:
         """Listen, for ever; after each break read everything again."""

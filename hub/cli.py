@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 from hub import admin
-from hub.app import run
 from hub.core.access import SCOPES
 from hub.settings import Hub
 from wire import VERSION
@@ -59,6 +58,8 @@ def _acting(make: Callable[[argparse.Namespace, Hub, Path], Callable[..., object
 
 
 def _run(given: argparse.Namespace) -> int:
+    from hub.app import run  # the broker, the web and their libraries: only the running hub needs them
+
     settings, data = admin.settings_of(given.config), admin.data_folder(given.data)
     program.set_up_logging(settings.log_level)
     ready = None if given.ready_file is None else Path(given.ready_file)

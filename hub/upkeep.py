@@ -59,7 +59,8 @@ class Upkeep(Ingest):
             except UnavailableError as error:
                 self._watch("redis.retry", error=error)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._rings.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._rings.wait()
             self._rings.clear()
 
     async def _relay(self, fleet: str) -> bool:
@@ -146,6 +147,8 @@ class Upkeep(Ingest):
         for raw in states:
             try:
                 shown = load_object(raw, max_bytes=16_384)
+                if shown["live"] is None:
+                    continue
                 live, received_ms = decode_live(dump(shown["live"])), int(shown["rx"])
                 if self.views.get(shown["veh"]) is not None:
                     self.views.live(shown["veh"], live, received_ms)

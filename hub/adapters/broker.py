@@ -70,10 +70,12 @@ class _Writer(StreamWriterAdapter):
         if not self.is_closed:
             self.is_closed = True
             with contextlib.suppress(OSError, TimeoutError):
-                await asyncio.wait_for(self._stream.drain(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._stream.drain()
             self._stream.close()
             with contextlib.suppress(OSError, TimeoutError):
-                await asyncio.wait_for(self._stream.wait_closed(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._stream.wait_closed()
         self._stream.transport.abort()
 
 
@@ -159,9 +161,8 @@ class _Amqtt(Broker):
         remote_port: int,  # noqa: ARG002 - amqtt's signature
     ) -> tuple[BrokerProtocolHandler, Session]:
         try:
-            handler, session = await asyncio.wait_for(
-                _Handler.init_from_connect(reader, writer, self.plugins_manager), LOGIN_S
-            )
+            async with asyncio.timeout(LOGIN_S):
+                handler, session = await _Handler.init_from_connect(reader, writer, self.plugins_manager)
         except (AMQTTError, MQTTError, NoDataError, TimeoutError, ValueError, LookupError, struct.error) as error:
             await writer.close()
             self._watch("broker.refused", reason="protocol")
@@ -209,7 +210,8 @@ class _Amqtt(Broker):
             self._watch("broker.taken-over", identity=identity)
             old.writer.abort()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(old.gone.wait(), TAKE_OVER_S)
+                async with asyncio.timeout(TAKE_OVER_S):
+                    await old.gone.wait()
             if self.links.get(identity) is old:
                 self._forget(old)
         link = self.links[identity] = _Link(identity, stored, writer)

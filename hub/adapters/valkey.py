@@ -67,7 +67,8 @@ class EmbeddedValkey:
             stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
-            await asyncio.wait_for(self._answering(), START_S)
+            async with asyncio.timeout(START_S):
+                await self._answering()
         except TimeoutError:
             await self.stop()
             raise UnavailableError("the embedded Valkey does not start") from None
@@ -102,7 +103,8 @@ class EmbeddedValkey:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), 3.0)
+                async with asyncio.timeout(3.0):
+                    await process.wait()
             except TimeoutError:
                 process.kill()
                 await process.wait()

@@ -280,6 +280,8 @@ def _pages(app: FastAPI, around: Surroundings) -> None:
             if path:
                 raise ApiError(404, "unknown", "there is no such page")
             return PlainTextResponse(NOT_BUILT, status_code=503)
+        if "\0" in path:
+            raise ApiError(404, "unknown", "there is no such page")
         wanted = (root / (path or "index.html")).resolve()
         if not wanted.is_relative_to(root) or not wanted.is_file():
             raise ApiError(404, "unknown", "there is no such page")

@@ -17,11 +17,11 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class ApiError(Exception):
+class ApiError(HTTPException):
     """A refusal with its HTTP status."""
 
     def __init__(self, status: int, code: str, message: str, *, where: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(status, message)
         self.status, self.code, self.message, self.where = status, code, message, where
 
 
@@ -101,6 +101,10 @@ def install(app: FastAPI, *, tile_url: str | None, watch: WatchCall) -> None:
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         message, where = _first_fault(error)
         return refusal(422, "invalid", message, where)
+
+    @app.exception_handler(500)
+    async def _bug(_request: Request, _error: Exception) -> JSONResponse:
+        return refusal(500, "bug", "the hub made a mistake; its log says which")
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from wire.errors import UnavailableError
 
 AUTH_S = 5.0
 LOOK_S = 1.0
+BYE_S = 1.0
 EVENTS_AT_ONCE = 100
 MOST_REPLIES = 64
 RETRY_MS = 1000
@@ -47,6 +49,12 @@ class _Client:
         self._bucket = access.bucket(around.client_rate, around.client_rate, around.utc_ms())
         self._secret = ""
         self._epoch = 0
+        self._going = False
+
+    def leave(self) -> None:
+        """The hub goes: say good-bye next."""
+        self._going = True
+        self._wake.set()
 
     async def run(self) -> None:
         """Serve until either side ends it."""
@@ -57,21 +65,29 @@ class _Client:
         viewer = board.join(self._wake.set)
         try:
             await self._send(frames.hello(self._around.utc_ms()))
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read(viewer, token))
-                tasks.create_task(self._write(viewer, token))
-        except* _ClosedError as group:
-            raise group.exceptions[0] from None
-        except* (WebSocketDisconnect, RuntimeError, OSError):
-            raise _ClosedError(0, "gone") from None
+            await self._both(self._read(viewer, token), self._write(viewer, token))
         finally:
             board.quit(viewer)
+
+    async def _both(self, *works: Coroutine[None, None, None]) -> None:
+        """Until one ends; a reason of our own to close comes before that the client is gone."""
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        faults = [end for end in ends if isinstance(end, Exception)]
+        for fault in sorted(faults, key=lambda one: not isinstance(one, _ClosedError)):
+            raise fault
 
     async def _let_in(self) -> Token:
         secret = access.bearer(self._socket.headers.get("authorization"))
         if secret is None:
             try:
-                first = frames.read(await asyncio.wait_for(self._receive(), AUTH_S))
+                async with asyncio.timeout(AUTH_S):
+                    first = frames.read(await self._receive())
             except (TimeoutError, frames.FrameError):
                 first = frames.Ping()
             secret = first.token if isinstance(first, frames.Auth) else ""
@@ -93,7 +109,8 @@ class _Client:
 
     async def _send(self, frame: str) -> None:
         try:
-            await asyncio.wait_for(self._socket.send_text(frame), self._around.client_silent_s)
+            async with asyncio.timeout(self._around.client_silent_s):
+                await self._socket.send_text(frame)
         except TimeoutError:
             raise _ClosedError(frames.CLOSE_SLOW, "slow") from None
 
@@ -103,7 +120,7 @@ class _Client:
                 raw = await self._receive()
                 self._bucket, given = access.take(self._bucket, self._around.utc_ms())
                 if not given or len(self._replies) >= MOST_REPLIES:
-                    self._replies.append(frames.error("too_many", "too many frames"))
+                    await self._send(frames.error("too_many", "too many frames"))
                     raise _ClosedError(frames.CLOSE_FLOOD, "flood")
                 reply = await self._one(frames.read(raw), viewer, token)
             except frames.FrameError as error:
@@ -153,8 +170,12 @@ class _Client:
         board = self._around.board(token.fleet)
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
             self._wake.clear()
+            if self._going:
+                await self._send(frames.bye(RETRY_MS))
+                raise _ClosedError(frames.CLOSE_GOING, "bye")
             if access.token_of(self._around.registry(), self._secret, self._around.utc_ms()) is None:
                 await self._send(frames.error("auth", "the token does not hold any more"))
                 raise _ClosedError(frames.CLOSE_AUTH, "auth")
@@ -185,7 +206,7 @@ class Streams:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
-        self._open: set[WebSocket] = set()
+        self._open: set[_Client] = set()
 
     @property
     def count(self) -> int:
@@ -201,25 +222,31 @@ class Streams:
             await socket.send_text(frames.error("too_many", "this hub has no room for more clients"))
             await socket.close(frames.CLOSE_BUSY)
             return
-        self._open.add(socket)
+        client = _Client(socket, self._around)
+        self._open.add(client)
         try:
-            await _Client(socket, self._around).run()
+            await client.run()
         except _ClosedError as error:
             self._around.watch("stream.closed", reason=error.reason)
             await self._shut(socket, error.code)
-        except (WebSocketDisconnect, frames.FrameError, UnavailableError):
+        except (WebSocketDisconnect, OSError):
+            self._around.watch("stream.closed", reason="gone")
+        except UnavailableError:
             await self._shut(socket, frames.CLOSE_GOING)
         finally:
-            self._open.discard(socket)
+            self._open.discard(client)
 
     async def _shut(self, socket: WebSocket, code: int) -> None:
         if code:
             with contextlib.suppress(RuntimeError, OSError, TimeoutError, WebSocketDisconnect):
-                await asyncio.wait_for(socket.close(code), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await socket.close(code)
 
     async def bye(self) -> None:
-        """The hub goes: tell everybody."""
-        for socket in list(self._open):
-            with contextlib.suppress(RuntimeError, OSError, TimeoutError, WebSocketDisconnect):
-                await asyncio.wait_for(socket.send_text(frames.bye(RETRY_MS)), 0.2)
-            await self._shut(socket, frames.CLOSE_GOING)
+        """The hub goes: tell everybody, and give them a moment."""
+        for client in self._open:
+            client.leave()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BYE_S):
+                while self._open:  # noqa: ASYNC110  # at most BYE_S, once in a process's life
+                    await asyncio.sleep(0.01)

@@ -12,6 +12,7 @@ from hub.core.frames import MAX_FRAME_BYTES
 from wire.errors import UnavailableError
 
 GRACE_S = 2
+BACKLOG = 1024
 
 
 class _Server(uvicorn.Server):
@@ -30,6 +31,7 @@ class HttpServer:
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind((host, port))
+            self._socket.listen(BACKLOG)  # now, so that a port in use is told at the start
         except OSError as error:
             self._socket.close()
             raise UnavailableError(f"can't listen on http://{host}:{port}: {error.strerror}") from None

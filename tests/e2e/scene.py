@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import httpx
 
+from agent.adapters.state_socket import ask, socket_path
 from agent.core.rig_elm327 import Car, Responder
 from agent.core.rig_sentences import made
 from bench.demo.measure import Watched
@@ -22,6 +23,7 @@ from hub.clients.stream import Stream
 from tests.e2e.parts import token_of
 from tests.rigs import RECORDINGS, eventually
 from wire.codec import decode_ack, dump
+from wire.errors import RefusedError
 from wire.messages import Ack, Fix
 from wire.ops import clock
 from wire.ops.mqtt import Connection, login
@@ -42,10 +44,12 @@ class Scene:
     token: str = ""
     watched: Watched = field(default_factory=Watched)
     watching: "asyncio.Task[None] | None" = None
+    bugs: int = 0
 
     async def start(self) -> None:
         """Everything up, and the first fixes committed."""
         await self.hub.start()
+        self.driver.mqtt = self.hub.mqtt
         await self.driver.introduce(self.hub)
         self.token = await token_of(self.hub)
         await self.driver.start_rig()
@@ -100,7 +104,12 @@ class Scene:
             assert await self.counted(name) == 0, name
         for process in (self.hub.process, self.driver.agent):
             assert process.running
-            assert "Traceback" not in process.log.read_text(encoding="utf-8", errors="replace")
+        logs = [
+            process.log.read_text(encoding="utf-8", errors="replace")
+            for process in (self.hub.process, self.driver.agent)
+        ]
+        seen, self.bugs = self.bugs, sum(log.count("Traceback") for log in logs)
+        assert self.bugs == seen, "a bug shows in a log"
         assert "link.down" not in self.driver.agent.log.read_text(encoding="utf-8")
 
 
@@ -198,7 +207,12 @@ class Guest:
         """Connect, and listen to the hub's acks."""
         guest = cls(identity)
         where = login(url, identity, secret=secret(secret_file))
-        guest.connection = await Connection.open(where, guest._take)
+        for _ in range(20):
+            with contextlib.suppress(RefusedError):  # a device that was just added is known within a second
+                guest.connection = await Connection.open(where, guest._take)
+                break
+            await asyncio.sleep(0.2)
+        assert guest.connection is not None
         await guest.connection.subscribe(f"odo/1/{identity}/down/ack")
         return guest
 
@@ -248,4 +262,21 @@ def kept_raw(hub: Hub) -> list[dict[str, Any]]:
 def frame(text: str | bytes) -> dict[str, Any]:
     """A frame of the stream."""
     value: dict[str, Any] = json.loads(text)
+    return value
+
+
+def live_of(**other: object) -> dict[str, object]:
+    fine = {"v": 1, "t": clock.utc_ms(), "lat": 52.0, "lon": 13.0, "alt": 1, "spd": 1.0, "crs": 2, "acc": 3, "eps": 10}
+    return fine | other
+
+
+async def state_of(gateway: Gateway) -> dict[str, object]:
+    state = await asyncio.to_thread(ask, socket_path(gateway.outbox))
+    assert state is not None
+    return state
+
+
+async def number(gateway: Gateway, key: str) -> int:
+    value = (await state_of(gateway))[key]
+    assert isinstance(value, int)
     return value

@@ -99,6 +99,8 @@ def test_every_cut_is_refused(decode: Callable[[bytes], object], payload: bytes)
     ("junk", "reason"),
     [
         (b"\xff\xfe", "not-json"),
+        (b'{"v":"\\ud800"}', "not-json"),  # half of a surrogate pair
+        (b'{"v":"\\ud83d\\ude00"}', "not-a-number"),  # a whole one
         (b"[1]", "not-an-object"),
         (b"[" * 5000, None),
         (b'{"v":NaN}', "not-finite"),

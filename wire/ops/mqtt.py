@@ -104,7 +104,8 @@ class Connection:
         connection = cls(client, on_message)
         await connection._dial(where)
         try:
-            await asyncio.wait_for(connection._connected, handshake_s)
+            async with asyncio.timeout(handshake_s):  # not wait_for: that of Python 3.11 may swallow a cancel
+                await connection._connected
         except TimeoutError:
             await connection.close()
             raise LinkDownError(f"{where.host}:{where.port} does not answer the MQTT login") from None
@@ -245,7 +246,8 @@ class Connection:
         future: asyncio.Future[None] = self._loop.create_future()
         self._subscribing[mid] = future
         try:
-            await asyncio.wait_for(future, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await future
         except TimeoutError:
             raise LinkDownError("no answer to a subscription") from None
 

@@ -7,28 +7,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg  # type: ignore[import-untyped]  # it ships no types
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import URL, Connection, event, text
+from sqlalchemy import URL, Connection, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from hub.adapters.store.schema import HEAD
 from wire.errors import UnavailableError
 from wire.ops.watch import WatchCall
 
-DOWN = (
-    OperationalError,
-    InterfaceError,
-    PoolTimeoutError,
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.InterfaceError,
-)
+DOWN: tuple[type[BaseException], ...] = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 MIGRATION_LOCK = 7_031_873
 
 
@@ -42,6 +31,7 @@ class Database:
         self._writer: AsyncEngine | None = None
         self._reader: AsyncEngine | None = None
         self._writes = asyncio.Lock()
+        self._down = DOWN if url is None else (*DOWN, *_postgres_down())
 
     @property
     def is_postgres(self) -> bool:
@@ -69,7 +59,8 @@ class Database:
         async with self.writing() as tx:
             if self.is_postgres:
                 await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-            await tx.run_sync(_migrate)
+            if not await tx.run_sync(_is_current):
+                await tx.run_sync(_migrate)
 
     async def close(self) -> None:
         """Give all connections back."""
@@ -90,7 +81,7 @@ class Database:
             else:
                 async with self._writes, self._writer.begin() as tx:
                     yield tx
-        except DOWN as error:
+        except self._down as error:
             raise UnavailableError(f"the store does not answer: {_short(error)}") from error
 
     @asynccontextmanager
@@ -101,7 +92,7 @@ class Database:
         try:
             async with self._reader.connect() as tx:
                 yield tx
-        except DOWN as error:
+        except self._down as error:
             raise UnavailableError(f"the store does not answer: {_short(error)}") from error
 
 
@@ -132,7 +123,29 @@ def _sqlite_engine(path: Path, *, size: int, begin: str, read_only: bool) -> Asy
     return engine
 
 
+def _postgres_down() -> tuple[type[BaseException], ...]:
+    """What asyncpg raises past SQLAlchemy while a server starts, ends or is gone."""
+    import asyncpg  # type: ignore[import-untyped]  # it ships no types
+
+    return (
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.AdminShutdownError,
+        asyncpg.InterfaceError,
+    )
+
+
+def _is_current(connection: Connection) -> bool:
+    """Whether the schema is the newest; then Alembic, slow to import, is not needed."""
+    if not inspect(connection).has_table("alembic_version"):
+        return False
+    return bool(connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD)
+
+
 def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "hub:migrations")
     config.set_main_option("path_separator", "os")

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from hub.adapters.memory import MemoryStore
@@ -294,6 +296,13 @@ async def sql(request: pytest.FixtureRequest, tmp_path: Path, watch: Watch) -> S
     url = request.getfixturevalue("postgres_url")
     await emptied(url)
     return SqlStore(tmp_path / "x.db", url, watch=watch)
+
+
+def test_the_schema_knows_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", "hub:migrations")
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
 
 
 async def test_the_migrations_make_the_schema(sql: SqlStore) -> None:

@@ -1,0 +1,172 @@
+"""The command line: what it does, what it says, how it ends."""
+
+import argparse
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub import cli
+from hub.core.access import matches
+
+Capture = pytest.CaptureFixture[str]
+
+
+class Shell:
+    """Calls of `odograph-hub` on one data folder."""
+
+    def __init__(self, data: Path, capture: Capture) -> None:
+        self.data = data
+        self._capture = capture
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        try:
+            status = cli.main([*words, "--data", str(self.data)])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = self._capture.readouterr()
+        return status, out, err
+
+    def json(self, *words: str) -> Any:
+        status, out, err = self.run(*words, "--json")
+        assert status == 0, err
+        return json.loads(out)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: Capture) -> Shell:
+    return Shell(tmp_path / "data", capsys)
+
+
+def test_people_and_things_are_added_and_listed(shell: Shell) -> None:
+    assert shell.json("fleet", "list") == [{"fleet": "main", "vehicles": 0}]
+    assert shell.run("fleet", "add", "north")[0] == 0
+    assert shell.json("vehicle", "add", "van-1", "--fleet", "main", "--name", "Van 1", "--tag", "a", "--tag", "b") == {
+        "vehicle": "van-1", "fleet": "main", "name": "Van 1", "tags": ["a", "b"],
+    }  # fmt: skip
+    shell.json("vehicle", "add", "van-2", "--fleet", "main")
+    assert [vehicle["name"] for vehicle in shell.json("vehicle", "list")] == ["Van 1", "van-2"]
+    made = shell.json("device", "add", "gw-1", "--vehicle", "van-1", "--from", "2025-01-01")
+    assert len(made["secret"]) >= 43
+    assert shell.json("device", "bind", "gw-1", "--vehicle", "van-2") == {"device": "gw-1", "vehicle": "van-2"}
+    shell.json("device", "suspend", "gw-1")
+    (device,) = shell.json("device", "list")
+    assert (device["vehicle"], device["state"]) == ("van-2", "suspended")
+    assert shell.json("device", "resume", "gw-1")["state"] == "active"
+    token = shell.json("token", "add", "dash", "--fleet", "main", "--days", "1")
+    assert token["expires_ms"] > 0
+    assert [one["name"] for one in shell.json("token", "list")] == ["dash"]
+    code = shell.json("login-code", "--fleet", "main")
+    assert code["code"] not in shell.run("token", "list")[1]
+    for words in (
+        ("fleet", "list"),
+        ("vehicle", "list"),
+        ("device", "list"),
+        ("token", "list"),
+        ("login-code", "--fleet", "main"),
+    ):
+        status, out, _err = shell.run(*words)
+        assert status == 0
+        assert out.strip()
+        assert token["token"] not in out
+
+
+def test_a_secret_goes_to_a_file_for_its_owner_only(shell: Shell, tmp_path: Path) -> None:
+    shell.json("vehicle", "add", "van-1")
+    out = tmp_path / "gw-1.secret"
+    told = shell.json("device", "add", "gw-1", "--vehicle", "van-1", "--secret-out", str(out))
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert "secret" not in told
+    assert stat.S_IMODE(shell.data.stat().st_mode) == 0o700
+    for path in (shell.data / "secrets").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_mosquittos_files(shell: Shell, tmp_path: Path) -> None:
+    shell.json("vehicle", "add", "van-1")
+    secret = shell.json("device", "add", "gw-1", "--vehicle", "van-1")["secret"]
+    shell.json("device", "add", "gw-2", "--vehicle", "van-1")
+    shell.json("device", "suspend", "gw-2")
+    out = tmp_path / "m"
+    told = shell.json("mosquitto", "--out", str(out), "--listener", "1884 0.0.0.0")
+    assert told["identities"] == ["gw-1", "hub-1-bulk", "hub-1-fast"]
+    hashes = dict(line.split(":", 1) for line in (out / "password_file").read_text().splitlines())
+    assert matches(hashes["gw-1"], secret)
+    own = Path(told["own"]["hub-1-fast"]).read_text().strip()
+    assert matches(hashes["hub-1-fast"], own)
+    assert "user gw-2" not in (out / "acl_file").read_text()
+    assert "listener 1884 0.0.0.0" in (out / "odograph.conf").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("vehicle", "add", "van-1", "--fleet", "nowhere"), 4, "there is no fleet nowhere"),
+        (("vehicle", "add", "Van 1"), 2, "wants a-z"),
+        (("fleet", "add", "main"), 4, "there is a fleet main already"),
+        (("fleet", "add", "Ä"), 2, "wants a-z"),
+        (("device", "add", "gw-1", "--vehicle", "nothing"), 4, "there is no vehicle nothing"),
+        (("device", "add", "ph-1", "--vehicle", "nothing"), 2, "wants gw-"),
+        (("device", "add", "gw-1", "--vehicle", "x", "--from", "soon"), 5, "--from"),
+        (("device", "suspend", "gw-9"), 4, "there is no device gw-9"),
+        (("token", "add", "x", "--scope", "all"), 2, "invalid choice"),
+        (("run", "--config", "/nowhere.toml"), 2, "there is no such file"),
+        (("config", "check", "--config", "/nowhere.toml"), 2, "there is no such file"),
+        (("fly",), 2, "invalid choice"),
+    ],
+)
+def test_what_is_wrong_is_said_with_a_status(shell: Shell, words: tuple[str, ...], status: int, said: str) -> None:
+    got, _out, err = shell.run(*words)
+    assert (got, said in err) == (status, True), err
+    assert "Traceback" not in err
+
+
+def test_with_several_fleets_one_has_to_say_which(shell: Shell) -> None:
+    shell.run("fleet", "add", "north")
+    status, _out, err = shell.run("vehicle", "add", "van-1")
+    assert (status, "--fleet: main, north" in err) == (4, True)
+
+
+def test_config_check(shell: Shell, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
+    good.write_text("[http]\nport = 0\n")
+    bad.write_text("[http]\nport = -1\nhots = 'x'\n")
+    assert shell.run("config", "check", "--config", str(good))[0] == 0
+    status, _out, err = shell.run("config", "check", "--config", str(bad))
+    assert (status, err.count("error: ")) == (2, 2)
+
+
+def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for sub in action.choices.values():
+                yield from commands(sub)
+            return
+    yield parser
+
+
+def test_every_command_has_an_example_that_parses() -> None:
+    import shlex
+
+    found = list(commands(cli.parser()))
+    assert len(found) == 15
+    for command in found:
+        example = (command.epilog or "").removeprefix("example: ")
+        words = shlex.split(example)
+        assert words[0] == "odograph-hub", command.prog
+        assert cli.parser().parse_args(words[1:]).work
+        assert command.format_help()
+
+
+def test_the_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from hub import admin
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert admin.data_folder(None) == tmp_path / "odograph-data"
+    monkeypatch.setenv("XDG_STATE_HOME", "/var/lib/x")
+    assert admin.data_folder(None) == Path("/var/lib/x/odograph")
+    assert admin.data_folder("there") == tmp_path / "there"
