@@ -22,7 +22,8 @@ from wire.ops.watch import WatchCall
 from wire.track import GENESIS, encode_batch
 
 EVENT_AGAIN_S = 5.0
-REFUSED_PAUSE_S = 30.0
+REFUSED_FIRST_S = 2.0
+REFUSED_CAP_S = 60.0
 LINK_PAUSE_S = 1.0
 GOODBYE_S = 1.0
 EVENTS_AT_ONCE = 64
@@ -99,7 +100,7 @@ async def stay_linked(link: Link, up: Uplink) -> None:
             up.watch("link.down", code=error.code, error=error)
         except RefusedError as refusal:
             up.watch("link.refused" if attempt == 0 else "link.again", code=refusal.code, error=refusal)
-            await asyncio.sleep(REFUSED_PAUSE_S * (0.5 + up.chance()))
+            await asyncio.sleep(min(REFUSED_CAP_S, REFUSED_FIRST_S * 2.0 ** min(attempt, 10)) * (0.5 + up.chance()))
             attempt += 1
             continue
         except UnavailableError as failure:

@@ -166,7 +166,7 @@ async def test_a_silent_link_is_dropped_and_dialled_again() -> None:
 
 
 async def test_losses_are_told_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uplink, "REFUSED_PAUSE_S", 0.02)
+    monkeypatch.setattr(uplink, "REFUSED_FIRST_S", 0.02)
     s = await filled()
     session = MemorySession()
     task = await running(

@@ -88,7 +88,7 @@ class Connection:
         *,
         will: Will | None = None,
         connect_s: float = 2.0,
-        handshake_s: float = 10.0,
+        handshake_s: float = 5.0,
     ) -> "Connection":
         """Connect and log in. Raises LinkDownError, ServerDownError, or RefusedError when the credential is not taken."""
         client = paho.Client(
