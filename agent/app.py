@@ -87,8 +87,10 @@ async def _run(settings: AgentSettings, where: Login) -> None:
             _tell_state(settings, uplink, watch),
         )
     finally:
-        await recorder.commit()
-        await outbox.close()
+        try:
+            await recorder.commit()
+        finally:  # the library's thread would keep the process alive
+            await outbox.close()
 
 
 async def _sense_position(settings: AgentSettings, senses: Senses) -> None:

@@ -141,9 +141,11 @@ class SqliteOutbox:
             return None  # no side file, or one that a power cut has cut: then the store before stays unnamed
 
     def _write_side(self) -> None:
+        """Best effort: a full disk that has just taken a commit must not make that commit look failed."""
         fresh = self._side.with_suffix(".store-new")
-        fresh.write_text(json.dumps({"store": self.store, "seq": self.newest}), encoding="utf-8")
-        fresh.replace(self._side)
+        with contextlib.suppress(OSError):
+            fresh.write_text(json.dumps({"store": self.store, "seq": self.newest}), encoding="utf-8")
+            fresh.replace(self._side)
         self._side_at = self.newest
 
     async def put(self, records: Sequence[Record]) -> list[Stored]:

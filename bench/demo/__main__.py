@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import urllib.request
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,13 +63,15 @@ def _http_port() -> int:
     return HTTP_PORT
 
 
-async def set_up(folder: Path, screen: Screen) -> Demo:
-    """Start the hub, make three vehicles known to it, and start their rigs and agents."""
+async def set_up(folder: Path, screen: Screen, stack: AsyncExitStack) -> Demo:
+    """Start the hub, make three vehicles known to it, and start their rigs and agents. The stack stops what was started."""
     screen.say("starting the hub: broker, Valkey, store, pages, all embedded …")
     hub = Hub(folder / "hub", settings=default_settings(http_port=_http_port()))
+    stack.push_async_callback(hub.process.stop)
     await hub.start()
     host, _, port = hub.mqtt.removeprefix("mqtt://").partition(":")
     relay = Relay(host, int(port))
+    stack.push_async_callback(relay.stop)
     await relay.start()
     gateways = []
     for number, (identity, vehicle, recording) in enumerate(DRIVES):
@@ -81,6 +84,7 @@ async def set_up(folder: Path, screen: Screen) -> Demo:
     await introduced
     screen.say("starting three gateways: a rig that replays a real drive, and an agent, each …")
     for gateway in gateways:
+        stack.push_async_callback(gateway.stop)
         await gateway.start_rig()
         await gateway.start_agent()
     screen.say(f"\n  open  {hub.http}/#code={code}\n  (the code works once, for ten minutes, on this machine)\n")
@@ -123,6 +127,9 @@ async def show(demo: Demo, seconds: int, stop: asyncio.Event) -> None:
 async def drain(demo: Demo) -> None:
     """Stop the vehicles' rigs, then wait until the hub has everything that the agents have recorded."""
     demo.screen.say("stopping the drives, draining …")
+    if demo.cut_ms is not None and demo.mended_ms is None:
+        demo.relay.mend()
+        demo.mended_ms = clock.utc_ms()
     for gateway in demo.gateways:
         await gateway.rig.stop()
     deadline = asyncio.get_running_loop().time() + DRAIN_S
@@ -171,25 +178,22 @@ async def judge(demo: Demo) -> dict[str, object]:
 async def run(seconds: int, folder: Path) -> dict[str, object]:
     """The whole demo."""
     stop = asyncio.Event()
-    demo = await set_up(folder, Screen())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    listening = asyncio.ensure_future(follow(demo))
-    showing = asyncio.ensure_future(show(demo, seconds, stop))
-    try:
-        await asyncio.wait([listening, showing], return_when=asyncio.FIRST_COMPLETED)
-        if listening.done():
-            listening.result()
-        await drain(demo)
-        return await judge(demo)
-    finally:
-        for task in (listening, showing):
-            task.cancel()
-        await asyncio.gather(listening, showing, return_exceptions=True)
-        for gateway in demo.gateways:
-            await gateway.stop()
-        await demo.relay.stop()
-        await demo.hub.process.stop()
+    async with AsyncExitStack() as stack:
+        demo = await set_up(folder, Screen(), stack)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        listening = asyncio.ensure_future(follow(demo))
+        showing = asyncio.ensure_future(show(demo, seconds, stop))
+        try:
+            await asyncio.wait([listening, showing], return_when=asyncio.FIRST_COMPLETED)
+            if listening.done():
+                listening.result()
+            await drain(demo)
+            return await judge(demo)
+        finally:
+            for task in (listening, showing):
+                task.cancel()
+            await asyncio.gather(listening, showing, return_exceptions=True)
 
 
 def main() -> int:

@@ -1,7 +1,9 @@
 """One suite for both outboxes, and what only the one on disk promises: to be there after a crash or damage."""
 
 import asyncio
+import shutil
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -152,3 +154,11 @@ async def test_the_file_is_as_designed(tmp_path: Path) -> None:
             found[pragma] = row[0]
     assert found == {"page_size": 1024, "journal_mode": "wal", "synchronous": 2}
     await box.close()
+
+
+async def test_a_folder_that_has_gone_does_not_keep_the_process_alive(tmp_path: Path) -> None:
+    folder = tmp_path / "deep"
+    box = await SqliteOutbox.open(folder / "outbox.db", now_ms=NOW)
+    shutil.rmtree(folder)
+    await box.close()
+    assert not [thread for thread in threading.enumerate() if "_connection_worker_thread" in thread.name]
