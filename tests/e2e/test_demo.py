@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import signal
 import sys
 
+import psutil
 import pytest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
@@ -31,3 +33,19 @@ async def test_the_demo_keeps_its_promises() -> None:
     assert "/#code=" in told
     assert "cutting the link" in told
     assert "now first, then the backlog" in told
+
+
+async def test_an_interrupted_demo_leaves_nothing_behind() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.demo",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    while b"starting three gateways" not in await asyncio.wait_for(process.stderr.readline(), 30):
+        pass
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert family
+    process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(process.wait(), 30)
+    _gone, alive = psutil.wait_procs(family, timeout=3)
+    assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
