@@ -73,7 +73,7 @@ async def assembled(settings: Hub, data: Path) -> AsyncIterator[Parts]:
         ingest = Upkeep(store, now, watch=watch, utc_ms=utc_ms, limits=limits)
         broker, place = None, Place(settings.mqtt.url or "", settings.mqtt.url or "")
         if settings.mqtt.url is None:
-            broker = EmbeddedBroker(watch)
+            broker = EmbeddedBroker(watch, ingest.look_again)
             broker.enforce(await store.registry())
             stack.push_async_callback(broker.stop)
             await _listen(broker, settings, place)
@@ -138,7 +138,7 @@ def _surroundings(parts: Parts, settings: Hub) -> Surroundings:
         store=parts.store, now=parts.now, registry=lambda: parts.ingest.registry, board=parts.boards.of,
         watch=parts.watch, utc_ms=utc_ms, random_token=lambda: secrets.token_urlsafe(32),
         render_metrics=parts.watch.render, ready=lambda: _ready(parts), registry_changed=parts.ingest.refresh,
-        tile_url=settings.page.tile_url, attribution=settings.page.attribution,
+        look_again=parts.ingest.look_again, tile_url=settings.page.tile_url, attribution=settings.page.attribution,
         stream_clients=settings.limits.stream_clients, client_rate=settings.limits.client_rate,
         client_silent_s=settings.limits.client_silent_s, near_vehicles=settings.limits.near_vehicles, pages=str(PAGES),
     )  # fmt: skip

@@ -196,6 +196,7 @@ class Surroundings:
     render_metrics: Callable[[], str]
     ready: Callable[[], Mapping[str, str | None]]
     registry_changed: Callable[[], Awaitable[None]]
+    look_again: Callable[[], Awaitable[None]]
     tile_url: str | None
     attribution: str
     stream_clients: int

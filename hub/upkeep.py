@@ -16,6 +16,8 @@ from wire.topics import Way, build
 
 RELAY_AT_ONCE = 200
 TICK_S = 0.5
+LOOK_PAUSE_S = 0.1
+PATIENCE_S = 1.0
 SAVE_LIVE_MS = 10_000
 
 
@@ -29,6 +31,7 @@ class Upkeep(Ingest):
     ) -> None:
         super().__init__(store, now, watch=watch, utc_ms=utc_ms, limits=limits)
         self._reading = asyncio.Lock()
+        self._asked, self._looked = asyncio.Event(), asyncio.Event()
         self._saved_ms: dict[str, int] = {}
         self._filled = False
 
@@ -83,16 +86,37 @@ class Upkeep(Ingest):
                 self._know(await self._store.registry())
                 self.on_registry(self.registry)
 
+    async def look_again(self) -> None:
+        """Somebody is not known, perhaps because they were made a moment ago: wait until the registry was read anew.
+
+        Gives up when the store does not answer; the caller judges by what is known then.
+        """
+        self._asked.set()
+        looked = self._looked
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                await looked.wait()
+
     async def keep_registry(self) -> None:
-        """The registry is at most half a second old."""
+        """The registry is at most half a second old, and read sooner for those that it does not know.
+
+        All who ask share the next reading, and there is a pause after each: guessing costs the store nothing much.
+        """
         self.on_registry(self.registry)
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(LOOK_PAUSE_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S - LOOK_PAUSE_S):
+                    await self._asked.wait()
+            self._asked.clear()
+            looked, self._looked = self._looked, asyncio.Event()  # who asks from here on waits for the next reading
             try:
                 await self.refresh()
                 self._store_up()
             except UnavailableError as error:
                 await self._store_down(error)
+            finally:
+                looked.set()
 
     def _know(self, registry: Registry) -> None:
         old, self.registry = self.registry, registry

@@ -2,7 +2,8 @@
 
 What is different from amqtt 0.12.1:
 - A login is judged before anything of an older session is touched: client id equals user name, the password fits,
-  the last will is a topic that this identity may write. Nobody is let in without a password.
+  the last will is a topic that this identity may write. Nobody is let in without a password. One whose password
+  does not fit is judged again by a registry that was read anew: it may have been made a moment ago.
 - A second login of an identity closes the first connection, and waits until it is gone.
 - A retained message reaches a client only through a subscription of its own.
 - Filters are granted by inclusion (`wire.roles`), and no session outlives its connection.
@@ -15,6 +16,7 @@ import contextlib
 import logging
 import struct
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +40,7 @@ LOGIN_S = 10.0
 TAKE_OVER_S = 2.0
 MOST_UNREAD = 2000
 MANY_DEVICES = 100
+CREDENTIAL = "credential"
 
 
 class _Reader(StreamReaderAdapter):
@@ -118,8 +121,9 @@ class _Link:
 class _Amqtt(Broker):
     """amqtt's broker with our decisions."""
 
-    def __init__(self, config: BrokerConfig, watch: WatchCall) -> None:
+    def __init__(self, config: BrokerConfig, watch: WatchCall, look_again: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
+        self._look_again = look_again
         self.registry = Registry()
         self.links: dict[str, _Link] = {}
         self.tasks: dict[asyncio.Task[Any], _Writer] = {}
@@ -168,6 +172,9 @@ class _Amqtt(Broker):
             self._watch("broker.refused", reason="protocol")
             raise MQTTError(f"no login: {error}") from None
         fault = self._fault(session)
+        if fault == CREDENTIAL:
+            await self._look_again()
+            fault = self._fault(session)
         if fault is not None:
             self._watch("broker.refused", reason=fault, identity=ascii(session.username)[:40], at=remote_address)
             await ConnackPacket.build(0, NOT_AUTHORIZED).to_stream(writer)
@@ -185,7 +192,7 @@ class _Amqtt(Broker):
             return "client id is not the user name"
         stored = self.registry.credential(identity)
         if role_of(identity) is None or stored is None or not matches(stored, secret):
-            return "credential"
+            return CREDENTIAL
         if session.will_flag and not allowed(identity, Action.WRITE, session.will_topic or ""):
             return "last will"
         return None
@@ -242,6 +249,16 @@ class _Amqtt(Broker):
             self._watch("broker.denied", action=str(action), identity=session.client_id, topic=ascii(topic)[:80])
         return granted
 
+    async def _handle_message_delivery(
+        self, client_session: Session, handler: BrokerProtocolHandler, wait_deliver: asyncio.Future[Any]
+    ) -> bool:
+        """A topic with a leading $ is denied like any other; amqtt would close the connection and count nothing."""
+        message = wait_deliver.result()
+        if message is not None and message.topic and message.topic.startswith("$"):
+            await self._topic_filtering(client_session, message.topic, Wanted.PUBLISH)
+            return True
+        return await super()._handle_message_delivery(client_session, handler, wait_deliver)
+
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session
     ) -> None:
@@ -269,11 +286,19 @@ class _Amqtt(Broker):
             running_tasks.append(asyncio.create_task(handler.mqtt_publish(topic, data, qos, retain=False)))
 
 
-class EmbeddedBroker:
-    """Start it, hand it the registry, and look after it: `serves` tells whether it still works."""
+async def _nobody_to_ask() -> None:
+    """Without anybody to ask, what is known is all there is."""
 
-    def __init__(self, watch: WatchCall) -> None:
+
+class EmbeddedBroker:
+    """Start it, hand it the registry, and look after it: `serves` tells whether it still works.
+
+    `look_again` is awaited before an unknown login is refused; it may hand a newer registry to `enforce`.
+    """
+
+    def __init__(self, watch: WatchCall, look_again: Callable[[], Awaitable[None]] = _nobody_to_ask) -> None:
         self._watch = watch
+        self._look_again = look_again
         self._broker: _Amqtt | None = None
         self._registry = Registry()
         logging.getLogger("amqtt").setLevel(logging.CRITICAL)  # it logs what clients do wrong; we count that ourselves
@@ -300,7 +325,7 @@ class EmbeddedBroker:
                 bind=bind, max_connections=max_connections, ssl=True, certfile=tls_cert, keyfile=tls_key
             )
             listeners = {"default": ListenerConfig(bind="127.0.0.1:0"), "outer": outer}
-        broker = _Amqtt(BrokerConfig(listeners=listeners, plugins={}), self._watch)
+        broker = _Amqtt(BrokerConfig(listeners=listeners, plugins={}), self._watch, self._look_again)
         broker.registry = self._registry
         try:
             await broker.start()

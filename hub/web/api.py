@@ -14,7 +14,7 @@ from hub.core.fanout import Shown
 from hub.core.registry import Token, Vehicle
 from hub.ports import Surroundings
 from hub.web import bodies
-from hub.web.doors import ApiError, install
+from hub.web.doors import ApiError, admitted, install
 from hub.web.live import Streams
 from wire.codec import decode_live, dump
 from wire.predict import bound_m, predict
@@ -47,16 +47,15 @@ def build(around: Surroundings, version: str) -> tuple[FastAPI, Streams]:
     return app, streams
 
 
-def _admitted(request: Request, around: Surroundings) -> Token | None:
-    secret = access.bearer(request.headers.get("authorization"))
-    return None if secret is None else access.token_of(around.registry(), secret, around.utc_ms())
+async def _bearer(request: Request, around: Surroundings) -> Token | None:
+    return await admitted(around, access.bearer(request.headers.get("authorization")))
 
 
 def _caller(around: Surroundings) -> Any:
     """The dependency that lets a token in."""
 
     async def caller(request: Request) -> Token:
-        token = _admitted(request, around)
+        token = await _bearer(request, around)
         if token is None:
             raise ApiError(401, "auth", "this wants a token: Authorization: Bearer …")
         return token
@@ -243,7 +242,7 @@ class _Health:
         async def metrics(request: Request) -> PlainTextResponse:
             here = request.client is not None and request.client.host in LOOPBACK
             proxied = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
-            if (not here or proxied) and _admitted(request, self._around) is None:
+            if (not here or proxied) and await _bearer(request, self._around) is None:
                 raise ApiError(401, "auth", "metrics want a token, or this machine itself")
             return PlainTextResponse(self._around.render_metrics(), media_type="text/plain; version=0.0.4")
 
@@ -268,6 +267,15 @@ def _described(schema: dict[str, Any]) -> str:
     )
 
 
+def _file_of(root: Path, path: str) -> Path | None:
+    """The file of this path below a folder; None for what is none, and for what the system takes for no path at all."""
+    try:
+        wanted = (root / path).resolve()
+        return wanted if wanted.is_relative_to(root) and wanted.is_file() else None
+    except (OSError, ValueError):  # a name that is too long; a NUL
+        return None
+
+
 def _pages(app: FastAPI, around: Surroundings) -> None:
     """The built page and its parts; only files of that folder."""
     root = Path(around.pages).resolve()
@@ -280,10 +288,8 @@ def _pages(app: FastAPI, around: Surroundings) -> None:
             if path:
                 raise ApiError(404, "unknown", "there is no such page")
             return PlainTextResponse(NOT_BUILT, status_code=503)
-        if "\0" in path:
-            raise ApiError(404, "unknown", "there is no such page")
-        wanted = (root / (path or "index.html")).resolve()
-        if not wanted.is_relative_to(root) or not wanted.is_file():
+        wanted = _file_of(root, path or "index.html")
+        if wanted is None:
             raise ApiError(404, "unknown", "there is no such page")
         lasting = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
         return FileResponse(wanted, headers={"Cache-Control": lasting})

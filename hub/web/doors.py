@@ -5,9 +5,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
+from hub.core import access
+from hub.core.registry import Token
+from hub.ports import Surroundings
 from wire.errors import DecodeError, OdographError, RefusedError, UnavailableError
 from wire.ops.watch import WatchCall
 
@@ -50,6 +54,17 @@ def security_headers(tile_url: str | None) -> list[tuple[bytes, bytes]]:
         (b"referrer-policy", b"no-referrer"),
         (b"cross-origin-opener-policy", b"same-origin"),
     ]
+
+
+async def admitted(around: Surroundings, secret: str | None) -> Token | None:
+    """The token behind a secret; one that is not known may have been made a moment ago, so look again."""
+    if not secret:
+        return None
+    token = access.token_of(around.registry(), secret, around.utc_ms())
+    if token is None:
+        await around.look_again()
+        token = access.token_of(around.registry(), secret, around.utc_ms())
+    return token
 
 
 class Door:
@@ -108,7 +123,9 @@ def install(app: FastAPI, *, tile_url: str | None, watch: WatchCall) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
-        return refusal(error.status_code, "http", str(error.detail))
+        answer = refusal(error.status_code, "http", str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
 
     @app.exception_handler(OdographError)
     async def _ours(_request: Request, error: OdographError) -> JSONResponse:

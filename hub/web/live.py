@@ -13,6 +13,7 @@ from hub.core import access, frames
 from hub.core.fanout import Viewer
 from hub.core.registry import Token
 from hub.ports import Surroundings
+from hub.web.doors import admitted
 from wire.errors import UnavailableError
 
 AUTH_S = 5.0
@@ -24,11 +25,11 @@ RETRY_MS = 1000
 
 
 class _ClosedError(Exception):
-    """The client is to be closed: a code, and a word for the counter."""
+    """The client is to be closed: a code, a word for the counter, and the last frame, sent when nobody else sends."""
 
-    def __init__(self, code: int, reason: str) -> None:
+    def __init__(self, code: int, reason: str, *, last: str = "") -> None:
         super().__init__(reason)
-        self.code, self.reason = code, reason
+        self.code, self.reason, self.last = code, reason, last
 
 
 @dataclass(slots=True)
@@ -91,10 +92,10 @@ class _Client:
             except (TimeoutError, frames.FrameError):
                 first = frames.Ping()
             secret = first.token if isinstance(first, frames.Auth) else ""
-        token = access.token_of(self._around.registry(), secret, self._around.utc_ms())
+        token = await admitted(self._around, secret)
         if token is None:
-            await self._send(frames.error("auth", "this wants a token: a first frame {op: auth, token}"))
-            raise _ClosedError(frames.CLOSE_AUTH, "auth")
+            last = frames.error("auth", "this wants a token: a first frame {op: auth, token}")
+            raise _ClosedError(frames.CLOSE_AUTH, "auth", last=last)
         self._secret = secret
         return token
 
@@ -120,8 +121,8 @@ class _Client:
                 raw = await self._receive()
                 self._bucket, given = access.take(self._bucket, self._around.utc_ms())
                 if not given or len(self._replies) >= MOST_REPLIES:
-                    await self._send(frames.error("too_many", "too many frames"))
-                    raise _ClosedError(frames.CLOSE_FLOOD, "flood")
+                    last = frames.error("too_many", "too many frames")
+                    raise _ClosedError(frames.CLOSE_FLOOD, "flood", last=last)
                 reply = await self._one(frames.read(raw), viewer, token)
             except frames.FrameError as error:
                 self._around.watch("stream.refused", code=error.word)
@@ -174,11 +175,10 @@ class _Client:
                     await self._wake.wait()
             self._wake.clear()
             if self._going:
-                await self._send(frames.bye(RETRY_MS))
-                raise _ClosedError(frames.CLOSE_GOING, "bye")
+                raise _ClosedError(frames.CLOSE_GOING, "bye", last=frames.bye(RETRY_MS))
             if access.token_of(self._around.registry(), self._secret, self._around.utc_ms()) is None:
-                await self._send(frames.error("auth", "the token does not hold any more"))
-                raise _ClosedError(frames.CLOSE_AUTH, "auth")
+                last = frames.error("auth", "the token does not hold any more")
+                raise _ClosedError(frames.CLOSE_AUTH, "auth", last=last)
             while self._replies or viewer.pending:
                 while self._replies:
                     await self._send(self._replies.popleft())
@@ -228,7 +228,7 @@ class Streams:
             await client.run()
         except _ClosedError as error:
             self._around.watch("stream.closed", reason=error.reason)
-            await self._shut(socket, error.code)
+            await self._shut(socket, error.code, last=error.last)
         except (WebSocketDisconnect, OSError):
             self._around.watch("stream.closed", reason="gone")
         except UnavailableError:
@@ -236,11 +236,12 @@ class Streams:
         finally:
             self._open.discard(client)
 
-    async def _shut(self, socket: WebSocket, code: int) -> None:
-        if code:
-            with contextlib.suppress(RuntimeError, OSError, TimeoutError, WebSocketDisconnect):
-                async with asyncio.timeout(LOOK_S):
-                    await socket.close(code)
+    async def _shut(self, socket: WebSocket, code: int, *, last: str = "") -> None:
+        with contextlib.suppress(RuntimeError, OSError, TimeoutError, WebSocketDisconnect):
+            async with asyncio.timeout(LOOK_S):
+                if last:
+                    await socket.send_text(last)
+                await socket.close(code)
 
     async def bye(self) -> None:
         """The hub goes: tell everybody, and give them a moment."""

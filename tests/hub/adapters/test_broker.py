@@ -10,6 +10,7 @@ import pytest
 
 from hub.adapters.broker import MAX_PACKET_BYTES, MOST_UNREAD, EmbeddedBroker
 from hub.core.access import mosquitto_hash
+from hub.core.registry import Registry
 from tests.hub.makers import a_watch
 from tests.hub.oracle import (
     CONCRETE,
@@ -36,10 +37,17 @@ class Yard:
 
     def __init__(self) -> None:
         self.watch: Watch = a_watch()
-        self.broker = EmbeddedBroker(self.watch)
+        self.broker = EmbeddedBroker(self.watch, self.look_again)
+        self.newer: Registry | None = None
+        self.looks = 0
         self.port = 0
         self.open: list[Connection] = []
         self.got: dict[str, list[tuple[str, bytes]]] = {}
+
+    async def look_again(self) -> None:
+        self.looks += 1
+        if self.newer is not None:
+            self.broker.enforce(self.newer)
 
     def login(self, who: str, secret: str | None = None) -> Login:
         return login(f"mqtt://127.0.0.1:{self.port}", who, secret=SECRETS[who] if secret is None else secret)
@@ -274,6 +282,46 @@ async def test_an_ended_right_closes_the_open_connection(yard: Yard, how: str) -
     with pytest.raises(RefusedError):
         await yard.client("gw-a")
     assert yard.watch.count("broker.kicked") == 1
+
+
+@pytest.mark.parametrize("how", ["added", "changed", "resumed"])
+async def test_a_right_given_a_moment_ago_holds_at_once(yard: Yard, how: str) -> None:
+    """The broker's registry is older than the store's: before it refuses, it has it read again."""
+    old, credentials = REGISTRY, dict(CREDENTIALS)
+    if how == "added":
+        del credentials["gw-a"]
+        old = replace(REGISTRY, credentials=credentials)
+    elif how == "changed":
+        old = replace(REGISTRY, credentials=credentials | {"gw-a": mosquitto_hash("old", b"salt-salt-12")})
+    else:
+        old = replace(REGISTRY, devices={**REGISTRY.devices, "gw-a": replace(REGISTRY.devices["gw-a"], suspended=True)})
+    yard.broker.enforce(old)
+    other = await yard.client("gw-b")
+    yard.newer = REGISTRY
+    await (await yard.client("gw-a")).publish("odo/1/gw-a/up/live", b"let in")
+    assert yard.looks == 1, "those who are known are not looked up"
+    with pytest.raises(RefusedError):
+        await Connection.open(yard.login("gw-a", "a guess"), lambda _t, _p: None)
+    assert yard.looks == 2
+    assert yard.watch.count("broker.refused", reason="credential") == 1
+    assert (await answer_to(yard, connect_packet("gw-b", "gw-a", SECRETS["gw-a"])))[3:4] == b"\x05"
+    assert yard.looks == 2, "no store knows better about a client id that is not the user name"
+    assert not other.lost.done()
+
+
+@pytest.mark.parametrize("topic", ["$SYS/broker/uptime", "$SYS", "$share/g/odo/1/gw-a/up/live"])
+async def test_a_topic_of_the_broker_itself_is_denied_and_counted(yard: Yard, topic: str) -> None:
+    seen = await spy(yard)
+    client = await yard.client("gw-a")
+    for n in (1, 2):
+        await client.publish(topic, b"forged", retain=True)
+        await eventually(lambda n=n: yard.watch.count("broker.denied", action="publish") == n)
+    await client.publish("odo/1/gw-a/up/live", b"still here")
+    await eventually(lambda: seen == [("odo/1/gw-a/up/live", b"still here")])
+    assert not client.lost.done()
+    inner = yard.broker._broker
+    assert inner is not None
+    assert topic not in inner._retained_messages
 
 
 # Bad manners.

@@ -42,6 +42,7 @@ class Web:
         self.parts: dict[str, str | None] = {"store": None, "redis": None}
         self.stream_clients, self.client_rate, self.client_silent_s = 4, 50.0, 5.0
         self.url = ""
+        self.looks = 0
         self.streams: Streams
         self._secrets = itertools.count()
         self._tasks: list[asyncio.Task[None]] = []
@@ -61,6 +62,10 @@ class Web:
         self.views.know(self.registry)
         await self.show()
 
+    async def look_again(self) -> None:
+        self.looks += 1
+        await self.refresh()
+
     async def show(self) -> None:
         for fleet, states in self.views.take_dirty().items():
             await self.now.put(fleet, states, self.at_ms)
@@ -75,7 +80,7 @@ class Web:
             store=self.store, now=self.now, registry=lambda: self.registry, board=self.boards.of, watch=self.watch,
             utc_ms=lambda: self.at_ms, random_token=lambda: f"made-{next(self._secrets)}",
             render_metrics=self.watch.render, ready=lambda: self.parts, registry_changed=self.refresh,
-            tile_url="https://{s}.tiles.example/{z}/{x}/{y}.png", attribution="© somebody",
+            look_again=self.look_again, tile_url="https://{s}.tiles.example/{z}/{x}/{y}.png", attribution="© somebody",
             stream_clients=self.stream_clients, client_rate=self.client_rate, client_silent_s=self.client_silent_s,
             near_vehicles=2, pages=str(self.pages),
         )  # fmt: skip
@@ -128,10 +133,16 @@ class Wire:
         await self.say(frame)
         return await self.hear()
 
-    async def closed(self, within_s: float = 5) -> int:
+    async def rest(self, within_s: float = 5) -> list[Any]:
+        """All frames until the close."""
+        said = []
         with contextlib.suppress(websockets.ConnectionClosed):
             while True:
-                await asyncio.wait_for(self.socket.recv(), within_s)
+                said.append(await self.hear(within_s))
+        return said
+
+    async def closed(self, within_s: float = 5) -> int:
+        await self.rest(within_s)
         return self.socket.close_code or 0
 
 

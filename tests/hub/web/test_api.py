@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from hub.core.access import digest
+from hub.core.registry import Token
 from tests.hub.makers import STORE, T0, a_batch, an_incoming
 from tests.hub.web.conftest import FOREIGN, LIVE, Web
 from tests.rigs import eventually
@@ -239,11 +240,44 @@ async def test_pages(web: Web) -> None:
         script = await http.get("/assets/x.js")
         assert "immutable" in script.headers["cache-control"]
         assert "javascript" in script.headers["content-type"]
-        for path in ("/%2e%2e/secret", "/..%2fsecret", "/assets", "/assets/../../secret", "//etc/passwd", "/%00"):
-            assert (await http.get(path)).status_code == 404, path
+        for path in ("/%2e%2e/secret", "/..%2fsecret", "/assets", "/assets/../../secret", "//etc/passwd", "/%00", "/a%00b",
+                     "/" + "a" * 3000, "/" + "a/" * 3000 + "a", "/assets/x.js/more"):  # fmt: skip
+            answer = await http.get(path)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown"), path[:40]
         unknown = await http.get("/v1/nothing")
         assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown")
-        assert (await http.delete("/v1/vehicles")).status_code == 405
+
+
+async def test_a_method_that_is_not_served_is_refused_in_the_one_form(web: Web) -> None:
+    await web.start()
+    async with web.http() as http:
+        for method, path in (("DELETE", "/v1/vehicles"), ("PUT", "/v1/vehicles/van-1/track"), ("POST", "/nothing")):
+            answer = await http.request(method, path)
+            error = answer.json()["error"]
+            assert (answer.status_code, answer.headers["allow"], error["code"]) == (405, "GET", "http"), path
+            assert set(error) == {"code", "message", "where"}
+
+
+async def test_a_token_made_a_moment_ago_is_let_in(web: Web) -> None:
+    """The registry that the web holds does not know it yet; the store does."""
+    await web.start()
+    for path in ("/v1/vehicles", "/metrics"):
+        fresh = f"fresh{path}"
+        await web.store.add_token(Token(digest(fresh), "fresh", "main", "read"), T0)
+        async with web.http(fresh) as http:
+            assert (await http.get(path, headers={"X-Forwarded-For": "203.0.113.5"})).status_code == 200
+    assert web.looks == 2
+
+
+async def test_only_an_unknown_token_is_looked_up(web: Web) -> None:
+    await web.start()
+    async with web.http() as http:
+        assert (await http.get("/v1/vehicles")).status_code == 200
+        for header in ("", "Bearer", "Basic YTpi", "Bearer " + "x" * 5000):
+            assert (await http.get("/v1/vehicles", headers={"Authorization": header})).status_code == 401
+        assert web.looks == 0
+        assert (await http.get("/v1/vehicles", headers={"Authorization": "Bearer guess"})).status_code == 401
+        assert web.looks == 1
 
 
 async def test_the_api_describes_itself_and_loads_nothing(web: Web) -> None:

@@ -1,6 +1,7 @@
 """The stream over real sockets: auth, windows, events, limits, slow and rude clients."""
 
 import asyncio
+import contextlib
 import json
 import socket
 from dataclasses import replace
@@ -8,10 +9,12 @@ from dataclasses import replace
 import pytest
 import websockets
 
+from hub.core.access import digest
 from hub.core.frames import MAX_FRAME_BYTES
 from hub.core.marks import StoredEvent
+from hub.core.registry import Token
 from tests.hub.makers import STORE, T0
-from tests.hub.web.conftest import FOREIGN, LIVE, TOKEN, Web
+from tests.hub.web.conftest import FOREIGN, LIVE, TOKEN, Web, Wire
 from tests.rigs import eventually
 from wire.messages import Event
 
@@ -145,6 +148,34 @@ async def test_bad_frames_are_answered_and_nothing_else_is_disturbed(
         assert web.watch.count("stream.refused", code=code) == 1
         assert names(await wire.ask({**ALL, "id": 5})) == ["van-1", "van-2"]
         assert names(await other.ask(ALL)) == ["van-1", "van-2"]
+
+
+async def test_a_token_made_a_moment_ago_opens_the_stream(web: Web) -> None:
+    await web.start()
+    for fresh, headers in (("in-a-frame", {}), ("in-the-header", {"Authorization": "Bearer in-the-header"})):
+        await web.store.add_token(Token(digest(fresh), fresh, "main", "read"), T0)
+        async with web.stream(None, additional_headers=headers) as wire:
+            if not headers:
+                await wire.say({"op": "auth", "token": fresh})
+            assert (await wire.hear())["op"] == "hello"
+
+
+@pytest.mark.parametrize("flood", [{"op": "ping"}, "junk", {**ALL, "id": 1}], ids=["pings", "junk", "subscriptions"])
+async def test_the_last_word_to_a_flood_is_that_it_was_too_much(web: Web, flood: object) -> None:
+    """Whatever the writer had still to say when it was stopped."""
+    await web.start()
+    for _ in range(5):
+        async with web.stream() as wire:
+            pouring = asyncio.create_task(pour(wire, flood, 1000))
+            said = await wire.rest()
+            await pouring
+            assert (wire.socket.close_code, said[-1].get("code")) == (4009, "too_many")
+
+
+async def pour(wire: Wire, frame: object, n: int) -> None:
+    with contextlib.suppress(websockets.ConnectionClosed):
+        for _ in range(n):
+            await wire.say(frame)
 
 
 async def test_limits(web: Web) -> None:
