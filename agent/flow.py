@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from agent.core import bus, motion, plausible, sampler
 from agent.core.bus import BusValue
@@ -15,6 +15,8 @@ from wire.errors import UnavailableError
 from wire.messages import Fix, Live, Reading, Rejected
 from wire.ops.watch import WatchCall
 from wire.schema import row_of
+
+Result = TypeVar("Result")
 
 SILENCE_S = 0.08
 NO_FIX_MS = 5_000
@@ -51,6 +53,21 @@ class Vehicle:
     def fix(self) -> Fix | None:
         """The last accepted fix."""
         return self.judging.last
+
+
+async def unbroken(work: Coroutine[object, object, Result]) -> Result:
+    """Let a write run to its end even when the caller is cancelled meanwhile.
+
+    Half of it would leave disk and memory apart: seqs that are taken and not known, or a transaction that stays open.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+        raise
 
 
 class Recorder:
@@ -97,6 +114,9 @@ class Recorder:
 
     async def commit(self) -> bool:
         """Write what waits; False when the disk refuses and the records stay in memory."""
+        return await unbroken(self._commit())
+
+    async def _commit(self) -> bool:
         async with self._writing:
             batch, self._pending = self._pending, []
             if not batch:
@@ -108,9 +128,6 @@ class Recorder:
                 self._failing = True
                 self._watch("outbox.failed", error=error)
                 return False
-            except asyncio.CancelledError:
-                self._pending = batch + self._pending
-                raise
         self._failing = False
         self._watch("outbox.commit")
         self._watch("outbox.record", n=len(stored))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.core import queueing, sampler
-from agent.flow import LiveLane, Recorder, Senses, current
+from agent.flow import LiveLane, Recorder, Senses, current, unbroken
 from agent.ports import Clock, Kind, Link, Outbox, Session, Settled, Stored
 from wire.backoff import full_jitter_s
 from wire.codec import decode_ack, encode_event, encode_live, encode_status
@@ -24,7 +24,7 @@ from wire.track import GENESIS, encode_batch
 EVENT_AGAIN_S = 5.0
 REFUSED_FIRST_S = 2.0
 REFUSED_CAP_S = 60.0
-LINK_PAUSE_S = 1.0
+LINK_PAUSE_S = 0.3
 GOODBYE_S = 1.0
 EVENTS_AT_ONCE = 64
 LIVE_SLOW_MS = 2_000
@@ -312,7 +312,7 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
         settled = await up.outbox.settle(ack.upto, ack.h)
         if settled is Settled.FORKED:
             up.watch("outbox.fork", hub_seq=ack.upto, newest=up.outbox.newest)
-            await up.outbox.fork(up.clock.utc_ms(), hub_seq=ack.upto)
+            await unbroken(up.outbox.fork(up.clock.utc_ms(), hub_seq=ack.upto))
             up.events = {stored.seq: stored for stored in await up.outbox.unacked_events(EVENTS_AT_ONCE)}
             up.track = queueing.unlinked(up.track)
             up.answer.set()
@@ -330,4 +330,4 @@ async def keep_tidy(up: Uplink) -> None:
     while True:
         await asyncio.sleep(3600.0)
         with contextlib.suppress(UnavailableError):
-            await up.outbox.forget(up.clock.utc_ms())
+            await unbroken(up.outbox.forget(up.clock.utc_ms()))

@@ -39,8 +39,17 @@ SELECT seq, h FROM record ORDER BY seq DESC LIMIT 1
 -- name: forget
 DELETE FROM record WHERE seq < ? AND at_ms < ?
 
--- name: clear
-DELETE FROM record
+-- name: mirror
+UPDATE record SET seq = -seq WHERE seq > ?
+
+-- name: drop_rest
+DELETE FROM record WHERE seq > 0
+
+-- name: read_mirrored
+SELECT seq, body FROM record WHERE seq < 0 ORDER BY seq DESC LIMIT ?
+
+-- name: renumber
+UPDATE record SET seq = ?, h = ? WHERE seq = ?
 
 -- name: get_meta
 SELECT value FROM meta WHERE key = ?

@@ -4,6 +4,7 @@ A file that is damaged is set aside (`…damaged-1`), a new store is opened, and
 A side file keeps the store id and the last known seq, so that even a lost database can be named.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -11,7 +12,7 @@ import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from wire.track import GENESIS, b64, chain
 
 KEEP_ACKED_MS = 24 * 3_600_000
 SIDE_EVERY = 600
+PIECE = 500
 
 
 def _statements() -> dict[str, str]:
@@ -67,6 +69,7 @@ class SqliteOutbox:
         self.low = 1
         self._h = GENESIS
         self._side_at = 0
+        self._lock = asyncio.Lock()
 
     @classmethod
     async def open(cls, path: Path, *, now_ms: int) -> "SqliteOutbox":
@@ -150,29 +153,36 @@ class SqliteOutbox:
 
     async def put(self, records: Sequence[Record]) -> list[Stored]:
         """Give seqs and keep, in one transaction; durable when it returns."""
-        stored, seq, h = [], self.newest, self._h
-        for record in records:
-            seq += 1
-            h = chain(h, seq, record.body)
-            stored.append(Stored(seq, record.kind, record.at_ms, record.body, h))
-        await self._transaction([(SQL["put"], [(s.seq, s.kind.value, s.at_ms, s.body, s.h) for s in stored])])
+        async with self._writing():
+            stored, seq, h = [], self.newest, self._h
+            for record in records:
+                seq += 1
+                h = chain(h, seq, record.body)
+                stored.append(Stored(seq, record.kind, record.at_ms, record.body, h))
+            await self._db.executemany(SQL["put"], [(s.seq, s.kind.value, s.at_ms, s.body, s.h) for s in stored])
         self.newest, self._h = seq, h
         if seq - self._side_at >= SIDE_EVERY:
             self._write_side()
         return stored
 
-    async def _transaction(self, steps: list[tuple[str, list[tuple[object, ...]]]]) -> None:
-        """All steps and the newest ack, or none. The ack needs no fsync of its own: the hub would only say it again."""
-        try:
-            await self._db.execute("BEGIN IMMEDIATE")
-            for sql, rows in steps:
-                await self._db.executemany(sql, rows)
-            await self._db.execute(SQL["set_meta"], ("acked", str(self.acked)))
-            await self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                await self._db.execute("ROLLBACK")
-            raise UnavailableError(f"{self._path}: the outbox can't be written: {error}") from None
+    @contextlib.asynccontextmanager
+    async def _writing(self) -> AsyncIterator[None]:
+        """One transaction at a time, with the newest ack in it; all or nothing.
+
+        The ack needs no fsync of its own: the hub would only say it again.
+        """
+        async with self._lock:
+            try:
+                await self._db.execute("BEGIN IMMEDIATE")
+                yield
+                await self._db.execute(SQL["set_meta"], ("acked", str(self.acked)))
+                await self._db.execute("COMMIT")
+            except BaseException as error:
+                if self._db.in_transaction:
+                    await self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise UnavailableError(f"{self._path}: the outbox can't be written: {error}") from None
+                raise
 
     async def read(self, first: int, limit: int) -> list[Stored]:
         """At most `limit` records from `first` on."""
@@ -205,29 +215,41 @@ class SqliteOutbox:
         return Settled.TAKEN
 
     async def fork(self, now_ms: int, *, hub_seq: int) -> None:
-        """Another store has written under our id: go on under a new one with what the hub has not acknowledged."""
-        rows = await self.read(self.acked + 1, 1 << 30)
-        before, was = self.store, (self.newest, self._h, self.acked)
-        store = b64(secrets.token_bytes(8))
-        moved = [_event("fork", now_ms, {"prev": before, "prev_seq": self.newest, "hub_seq": hub_seq})]
-        moved += [Record(row.kind, row.at_ms, row.body) for row in rows]
-        h = GENESIS
-        fresh: list[tuple[object, ...]] = []
-        for seq, record in enumerate(moved, start=1):
-            h = chain(h, seq, record.body)
-            fresh.append((seq, record.kind.value, record.at_ms, record.body, h))
-        self.acked = 0
+        """Another store has written under our id: go on under a new one with what the hub has not acknowledged.
+
+        Rows are numbered anew in pieces, so that a backlog of weeks does not fill the memory.
+        """
+        store, was = b64(secrets.token_bytes(8)), self.acked
+        named = _event("fork", now_ms, {"prev": self.store, "prev_seq": self.newest, "hub_seq": hub_seq})
         try:
-            await self._transaction([(SQL["clear"], [()]), (SQL["put"], fresh), (SQL["set_meta"], [("store", store)])])
+            async with self._writing():
+                await self._db.execute(SQL["mirror"], (self.acked,))
+                await self._db.execute(SQL["drop_rest"])
+                seq, h = 1, chain(GENESIS, 1, named.body)
+                await self._db.execute(SQL["put"], (seq, named.kind.value, named.at_ms, named.body, h))
+                while piece := await self._piece():
+                    fresh = []
+                    for mirrored, body in piece:
+                        seq += 1
+                        h = chain(h, seq, body)
+                        fresh.append((seq, h, mirrored))
+                    await self._db.executemany(SQL["renumber"], fresh)
+                await self._db.execute(SQL["set_meta"], ("store", store))
+                self.acked = 0
         except UnavailableError:
-            self.newest, self._h, self.acked = was
+            self.acked = was
             raise
-        self.store, self.newest, self._h, self.low = store, len(fresh), h, 1
+        self.store, self.newest, self._h, self.low = store, seq, h, 1
         self._write_side()
+
+    async def _piece(self) -> list[tuple[int, bytes]]:
+        async with self._db.execute(SQL["read_mirrored"], (PIECE,)) as cursor:
+            return [(seq, body) async for seq, body in cursor]
 
     async def forget(self, now_ms: int) -> None:
         """Delete acknowledged records that are older than a day; the one at the mark always stays, to carry the chain."""
-        await self._transaction([(SQL["forget"], [(self.acked, now_ms - KEEP_ACKED_MS)])])
+        async with self._writing():
+            await self._db.execute(SQL["forget"], (self.acked, now_ms - KEEP_ACKED_MS))
         async with self._db.execute(SQL["ends"]) as cursor:
             ends = await cursor.fetchone()
         self.low = ends[0] if ends and ends[0] is not None else self.low
