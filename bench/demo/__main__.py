@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.demo.measure import Outage, Watched, count, live_errors_m, outage_of, percentile, truths
+from bench.demo.measure import Outage, Watched, count, live_errors_m, outage_of, percentile, truths, unrecorded
 from bench.demo.screen import Screen, row
 from bench.yard import Gateway, Hub, Relay, default_settings, free_port
 from hub.clients.stream import Stream
@@ -63,7 +63,7 @@ def _http_port() -> int:
     return HTTP_PORT
 
 
-async def set_up(folder: Path, screen: Screen, stack: AsyncExitStack) -> Demo:
+async def set_up(folder: Path, screen: Screen, stack: AsyncExitStack, *, seconds: int) -> Demo:
     """Start the hub, make three vehicles known to it, and start their rigs and agents. The stack stops what was started."""
     screen.say("starting the hub: broker, Valkey, store, pages, all embedded …")
     hub = Hub(folder / "hub", settings=default_settings(http_port=_http_port()))
@@ -77,7 +77,11 @@ async def set_up(folder: Path, screen: Screen, stack: AsyncExitStack) -> Demo:
     for number, (identity, vehicle, recording) in enumerate(DRIVES):
         mqtt = f"mqtt://127.0.0.1:{relay.port}" if number == 0 else hub.mqtt
         with_obd = recording not in WITHOUT_OBD
-        gateways.append(Gateway(identity, vehicle, RECORDINGS / recording, folder / vehicle, mqtt, with_obd=with_obd))
+        gateways.append(
+            Gateway(
+                identity, vehicle, RECORDINGS / recording, folder / vehicle, mqtt, with_obd=with_obd, loop=not seconds
+            )
+        )
     introduced = asyncio.gather(*(gateway.introduce(hub) for gateway in gateways))
     token = str((await hub.json("token", "add", "demo-terminal"))["token"])
     code = str((await hub.json("login-code"))["code"])
@@ -100,7 +104,7 @@ async def follow(demo: Demo) -> None:
             if frame["op"] in {"snapshot", "moves"}:
                 arrived_ms = clock.utc_ms()
                 for vehicle in frame["vehicles"]:
-                    demo.watched[vehicle["veh"]].take(vehicle, arrived_ms)
+                    demo.watched[vehicle["veh"]].take(vehicle, arrived_ms, op=frame["op"])
 
 
 async def show(demo: Demo, seconds: int, stop: asyncio.Event) -> None:
@@ -150,10 +154,12 @@ def _export(url: str, token: str) -> str:
 
 async def judge(demo: Demo) -> dict[str, object]:
     """The figures of the last line, all measured."""
-    counts, errors = [], []
+    counts, errors, missed = [], [], 0
     for number, gateway in enumerate(demo.gateways):
         url = f"{demo.hub.http}/v1/vehicles/{gateway.vehicle}/track?format=ndjson&from=0"
-        counts.append(count(gateway.outbox, await asyncio.to_thread(_export, url, demo.token)))
+        export = await asyncio.to_thread(_export, url, demo.token)
+        counts.append(count(gateway.outbox, export))
+        missed += unrecorded(truths(gateway.truth), export)
         unlinked = []
         if number == 0 and demo.cut_ms is not None:
             outage = demo.outage
@@ -165,11 +171,11 @@ async def judge(demo: Demo) -> dict[str, object]:
         "vehicles": len(demo.gateways),
         "fixes_recorded": sum(c.recorded for c in counts),
         "fixes_committed": sum(c.committed for c in counts),
-        "lost": sum(c.lost for c in counts),
+        "lost": sum(c.lost for c in counts) + missed,
         "duplicates": sum(c.duplicates for c in counts),
         "live_messages": sum(len(watched.lives) for watched in demo.watched.values()),
-        "live_error_p95_m": round(percentile(errors, 0.95), 2),
-        "live_error_max_m": round(max(errors, default=float("nan")), 2),
+        "live_error_p95_m": round(percentile(errors, 0.95), 2) if errors else None,
+        "live_error_max_m": round(max(errors), 2) if errors else None,
         "ws_moves": sum(watched.moves for watched in demo.watched.values()),
         "outage": None if outage is None else outage.report(),
     }
@@ -179,7 +185,7 @@ async def run(seconds: int, folder: Path) -> dict[str, object]:
     """The whole demo."""
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
-        demo = await set_up(folder, Screen(), stack)
+        demo = await set_up(folder, Screen(), stack, seconds=seconds)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         listening = asyncio.ensure_future(follow(demo))
@@ -211,8 +217,8 @@ def main() -> int:
             print("stopped", file=sys.stderr)
             return 130
     print(json.dumps(outcome))
-    if outcome["lost"] or outcome["duplicates"]:
-        raise UnavailableError("fixes were lost or doubled")
+    if outcome["lost"] or outcome["duplicates"] or not outcome["fixes_recorded"]:
+        raise UnavailableError("fixes were lost or doubled, or none was recorded")
     return 0
 
 

@@ -25,9 +25,9 @@ class Watched:
     state: dict[str, Any] = field(default_factory=dict)
     lanes: list[tuple[int, int, int]] = field(default_factory=list)
 
-    def take(self, vehicle: dict[str, Any], arrived_ms: int) -> None:
+    def take(self, vehicle: dict[str, Any], arrived_ms: int, *, op: str = "moves") -> None:
         """One vehicle of a snapshot or moves frame."""
-        self.moves += 1
+        self.moves += op == "moves"
         self.state = vehicle
         self.lanes.append((arrived_ms, vehicle.get("q") or 0, vehicle.get("through") or 0))
         if vehicle.get("live"):
@@ -99,11 +99,25 @@ class Count:
 
 
 def count(outbox: Path, export: str) -> Count:
-    """Hold the outbox against the hub's NDJSON export, fix by fix: seq, time and place."""
+    """Hold the outbox against the hub's NDJSON export, fix by fix: store, seq, time and place."""
     with sqlite3.connect(f"file:{outbox}?mode=ro", uri=True) as db:
-        kept = {seq: json.loads(body)[:3] for seq, body in db.execute("SELECT seq, body FROM record WHERE kind = 'f'")}
+        (store,) = db.execute("SELECT value FROM meta WHERE key = 'store'").fetchone()
+        kept = {
+            (store, seq): json.loads(body)[:3]
+            for seq, body in db.execute("SELECT seq, body FROM record WHERE kind = 'f'")
+        }
     rows = [json.loads(line) for line in export.splitlines() if line]
     seen = Counter((row["store"], row["seq"]) for row in rows)
-    held = {row["seq"]: [row["at_ms"], round(row["lat_deg"] * 1e7), round(row["lon_deg"] * 1e7)] for row in rows}
+    held = {
+        (row["store"], row["seq"]): [row["at_ms"], round(row["lat_deg"] * 1e7), round(row["lon_deg"] * 1e7)]
+        for row in rows
+    }
     lost = sum(1 for seq, place in kept.items() if held.get(seq) != place)
-    return Count(len(kept), len(seen), lost, len(rows) - len(seen))
+    doubled = len(rows) - len({row["at_ms"] for row in rows})
+    return Count(len(kept), len(seen), lost, max(doubled, len(rows) - len(seen)))
+
+
+def unrecorded(truth: list[dict[str, Any]], export: str) -> int:
+    """Epochs that the rig has sent after the first one that arrived, and that the hub does not have."""
+    times = {json.loads(line)["at_ms"] for line in export.splitlines() if line}
+    return sum(1 for epoch in truth if times and epoch["at_ms"] > min(times) and epoch["at_ms"] not in times)

@@ -86,9 +86,9 @@ async def test_the_hub_is_killed(hub: Hub, tmp_path: Path) -> None:
 async def test_valkey_is_killed(hub: Hub, tmp_path: Path) -> None:
     async with driving(hub, tmp_path) as gateway:
         for _ in range(2):
-            for server in psutil.Process(hub.process.pid).children(recursive=True):
-                if "valkey" in server.name():
-                    server.kill()
+            servers = [p for p in psutil.Process(hub.process.pid).children(recursive=True) if "valkey" in p.name()]
+            assert len(servers) == 1
+            servers[0].kill()
             await asyncio.sleep(3)
         assert await exported(hub, gateway.vehicle), "the store does not need it"
         await proven(hub, gateway, at_least=30)
@@ -118,9 +118,9 @@ async def test_the_broker_is_killed(tmp_path: Path) -> None:
             await gateway.start_agent()
         await asyncio.sleep(4)
         if round_ < 2:
-            for process in psutil.Process().children():
-                if process.name() == "mosquitto":
-                    process.kill()
+            brokers = [process for process in psutil.Process().children() if process.name() == "mosquitto"]
+            assert len(brokers) == 1
+            brokers[0].kill()
             broker.close()
             await asyncio.sleep(0.5)
     try:
