@@ -3,7 +3,6 @@
 import asyncio
 import random
 import secrets
-import ssl
 
 from agent.adapters.clock import GnssClock
 from agent.adapters.gpsd import GpsdDoor
@@ -14,12 +13,13 @@ from agent.adapters.state_socket import answer, socket_path
 from agent.core import elm327, gpsd, nmea, sampler
 from agent.core.elm327 import Elm327
 from agent.events import HAPPENINGS
-from agent.flow import LiveLane, Parser, Recorder, Senses, Vehicle, ask, collect, reopening, watch_fixes
+from agent.flow import LiveLane, Parser, Senses, Vehicle, ask, collect, reopening, watch_fixes
 from agent.ports import Bytes
+from agent.recorder import Recorder
 from agent.settings import AgentSettings, Obd
 from agent.uplink import Config, Uplink, keep_tidy, stay_linked
 from wire import VERSION
-from wire.errors import SettingsError, UnavailableError
+from wire.errors import UnavailableError
 from wire.ops import clock
 from wire.ops.main import together
 from wire.ops.mqtt import Login, login
@@ -30,11 +30,6 @@ from wire.ops.watch import Watch
 def _login(settings: AgentSettings) -> Login:
     hub, device = settings.hub, settings.device
     ca_file = str(hub.ca_file) if hub.ca_file else None
-    if ca_file:
-        try:
-            ssl.create_default_context(cafile=ca_file)
-        except OSError as error:
-            raise SettingsError([f"{ca_file}: no certificate can be read: {error.strerror or error}"]) from None
     return login(hub.url, device.id, secret=secret(device.secret_file), ca_file=ca_file, keepalive_s=hub.keepalive_s)
 
 
@@ -76,6 +71,13 @@ async def _run(settings: AgentSettings, where: Login) -> None:
         random.SystemRandom().random,
     )  # fmt: skip
     recorder.on_event = uplink.take_event
+    watch(
+        "agent.start",
+        version=VERSION,
+        device=settings.device.id,
+        hub=settings.hub.url,
+        receiver=receiver(settings)[0].place,
+    )
     try:
         await together(
             _sense_position(settings, senses),
@@ -91,6 +93,7 @@ async def _run(settings: AgentSettings, where: Login) -> None:
             await recorder.commit()
         finally:  # the library's thread would keep the process alive
             await outbox.close()
+            watch("agent.stop", recorded=recorder.recorded, waiting=recorder.waiting, not_on_disk=recorder.unwritten)
 
 
 async def _sense_position(settings: AgentSettings, senses: Senses) -> None:
@@ -133,16 +136,24 @@ def state(uplink: Uplink, watch: Watch) -> dict[str, object]:
         "running": True,
         "version": VERSION,
         "store": outbox.store,
-        "recorded": outbox.newest,
+        "recorded": uplink.recorder.recorded,
         "committed_by_hub": outbox.acked,
         "waiting": uplink.recorder.waiting,
+        "not_yet_on_disk": uplink.recorder.unwritten,
         "linked": uplink.linked_at_ms is not None,
         "linked_for_s": None if uplink.linked_at_ms is None else (now_ms - uplink.linked_at_ms) / 1000.0,
+        "link_error": _link_error(uplink, now_ms),
         "motion": vehicle.moving.motion.value,
         "fix": position,
         "bus": {name: getattr(reading, name) for name in reading.__slots__ if getattr(reading, name) is not None},
         "live_sent": watch.count("live.sent"),
         "live_acked": watch.count("live.acked"),
-        "rejected": watch.count("gnss.rejected"),
-        "bus_rejected": watch.count("obd.rejected"),
+        "rejected": watch.counts("gnss.rejected", "reason"),
+        "bus_rejected": watch.counts("obd.rejected", "reason"),
     }
+
+
+def _link_error(uplink: Uplink, now_ms: int) -> dict[str, object] | None:
+    if uplink.linked_at_ms is not None or not uplink.fault:
+        return None
+    return {"error": uplink.fault, "age_s": (now_ms - uplink.fault_at_ms) / 1000.0}

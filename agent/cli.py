@@ -8,13 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wire import VERSION
-from wire.ops.main import call, run, set_up_logging
+from wire.ops.main import EXIT, call, run, set_up_logging
 from wire.ops.settings import load
 
 CONFIG = Path("/etc/odograph/agent.toml")
-EXIT = """exit status:
-  0 fine   1 a bug or a check that failed   2 wrong arguments or settings
-  3 something that is needed does not answer   4 refused   5 input that can't be read"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,9 +55,9 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _run(args: argparse.Namespace) -> int:
     from agent.app import run as run_agent
-    from agent.settings import AgentSettings
+    from agent.checks import load_whole
 
-    settings = load(args.config, AgentSettings)
+    settings, _ = load_whole(args.config, starting=True)  # a port that is away is told when it is opened
     set_up_logging(settings.log.level)
     return run(lambda: run_agent(settings))
 
@@ -119,7 +116,7 @@ def _status(args: argparse.Namespace) -> int:
 
 def _add_config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = _command(
-        commands, "config", _config, about="check a settings file; every fault is named at once",
+        commands, "config", _config, about="check a settings file and what it names; every fault is named at once",
         example="odograph-agent config check --config agent.toml",
     )  # fmt: skip
     parser.add_argument("action", choices=("check",), help="what to do")
@@ -127,10 +124,12 @@ def _add_config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _config(args: argparse.Namespace) -> int:
-    from agent.settings import AgentSettings
+    from agent.checks import load_whole
 
     def work() -> int:
-        settings = load(args.config, AgentSettings)
+        settings, warnings = load_whole(args.config)
+        for warning in warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         print(f"{args.config}: fine, for {settings.device.id} at {settings.hub.url}")
         return 0
 

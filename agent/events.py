@@ -7,15 +7,20 @@ from wire.ops.watch import Happening
 INFO, WARNING, ERROR = logging.INFO, logging.WARNING, logging.ERROR
 
 HAPPENINGS = (
+    Happening("agent.start", "the agent runs", INFO),
+    Happening("agent.stop", "the agent has stopped", INFO),
     Happening("gnss.fix", "fixes accepted"),
     Happening("gnss.rejected", "input of the receiver refused", labels=("reason",)),
     Happening("gnss.opened", "receiver opened", INFO),
     Happening("gnss.away", "receiver away; trying again", WARNING),
     Happening("gnss.nofix", "no fix for 5 s", WARNING),
     Happening("gnss.back", "fixes are back", INFO),
+    Happening("gnss.unheard", "nothing that a receiver says comes in", WARNING),
+    Happening("gnss.heard", "the receiver is heard", INFO),
     Happening("obd.value", "values read from the vehicle bus"),
     Happening("obd.rejected", "answers of the adapter refused", labels=("reason",)),
     Happening("obd.state", "adapter changed state", INFO),
+    Happening("obd.lost", "the adapter does not answer; asking on", WARNING),
     Happening("obd.opened", "adapter opened", INFO),
     Happening("obd.away", "adapter away; trying again", WARNING),
     Happening("outbox.commit", "commits of the outbox"),

@@ -2,32 +2,33 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from agent.core import bus, motion, plausible, sampler
+from agent.core import bus, hearing, motion, plausible, sampler
 from agent.core.bus import BusValue
 from agent.core.elm327 import BusState, Elm327
-from agent.ports import Bytes, Clock, Kind, Line, Outbox, Record, Stored
-from wire.codec import dump
+from agent.ports import Bytes, Clock, Line
+from agent.recorder import Recorder
 from wire.errors import UnavailableError
 from wire.messages import Fix, Live, Reading, Rejected
 from wire.ops.watch import WatchCall
-from wire.schema import row_of
-
-Result = TypeVar("Result")
 
 SILENCE_S = 0.08
 NO_FIX_MS = 5_000
 REOPEN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_MS = 10_000
-PENDING_MAX = 7_200
-CROWDED = 600
 
 
 class Parser(Protocol):
-    """Bytes in, fixes and refusals out; `flush` gives what is complete when the line falls silent."""
+    """Bytes in, fixes and refusals out; `flush` gives what is complete when the line falls silent.
+
+    `heard` counts what was valid, with or without a fix; `speaks` names the language.
+    """
+
+    speaks: str
+    heard: int
 
     def feed(self, chunk: bytes) -> list[Fix | Rejected]:
         """Take what has arrived."""
@@ -44,6 +45,7 @@ class Vehicle:
     moving: motion.State = field(default_factory=motion.State)
     judging: plausible.State = field(default_factory=plausible.State)
     fix_mono_ms: int | None = None
+    line: hearing.State | None = None
 
     def reading(self, now_ms: int) -> Reading:
         """The bus values that are fresh."""
@@ -53,94 +55,6 @@ class Vehicle:
     def fix(self) -> Fix | None:
         """The last accepted fix."""
         return self.judging.last
-
-
-async def unbroken(work: Coroutine[object, object, Result]) -> Result:
-    """Let a write run to its end even when the caller is cancelled meanwhile.
-
-    Half of it would leave disk and memory apart: seqs that are taken and not known, or a transaction that stays open.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({task})
-        raise
-
-
-class Recorder:
-    """Records wait here until the commit window closes; events close it at once. Nothing is sent before its commit."""
-
-    def __init__(self, outbox: Outbox, clock: Clock, *, watch: WatchCall, commit_ms: int) -> None:
-        self._outbox = outbox
-        self._clock = clock
-        self._watch = watch
-        self._commit_ms = commit_ms
-        self._pending: list[Record] = []
-        self._writing = asyncio.Lock()
-        self._failing = False
-        self.on_event: Callable[[Stored], None] = lambda _stored: None
-
-    @property
-    def waiting(self) -> int:
-        """Records that the hub has not committed yet."""
-        return self._outbox.newest - self._outbox.acked + len(self._pending)
-
-    @property
-    def crowded(self) -> bool:
-        """Whether so much waits that the window should close early; not while the disk refuses anyway."""
-        return len(self._pending) >= CROWDED and not self._failing
-
-    def add_fix(self, fix: Fix, reading: Reading) -> None:
-        """Keep a fix; it is committed with the others of its window."""
-        self._add(Record(Kind.FIX, fix.at_ms, dump(list(row_of(fix, reading)))))
-
-    async def add_event(self, kind: str, place: Fix | None, detail: dict[str, object] | None = None) -> None:
-        """Keep an event, commit at once, and hand it to the event lane."""
-        at_ms = self._clock.utc_ms()
-        where = (place.lat_deg, place.lon_deg) if place is not None else (None, None)
-        self._watch("event.made", kind=kind)
-        self._add(Record(Kind.EVENT, at_ms, dump([at_ms, kind, *where, detail or {}])))
-        await self.commit()
-
-    def _add(self, record: Record) -> None:
-        if len(self._pending) >= PENDING_MAX:
-            oldest_fix = next((i for i, kept in enumerate(self._pending) if kept.kind is Kind.FIX), 0)
-            del self._pending[oldest_fix]
-            self._watch("outbox.overflow")
-        self._pending.append(record)
-
-    async def commit(self) -> bool:
-        """Write what waits; False when the disk refuses and the records stay in memory."""
-        return await unbroken(self._commit())
-
-    async def _commit(self) -> bool:
-        async with self._writing:
-            batch, self._pending = self._pending, []
-            if not batch:
-                return True
-            try:
-                stored = await self._outbox.put(batch)
-            except UnavailableError as error:
-                self._pending = batch + self._pending
-                self._failing = True
-                self._watch("outbox.failed", error=error)
-                return False
-        self._failing = False
-        self._watch("outbox.commit")
-        self._watch("outbox.record", n=len(stored))
-        for item in stored:
-            if item.kind is Kind.EVENT:
-                self.on_event(item)
-        return True
-
-    async def keep_committing(self) -> None:
-        """Close a commit window again and again."""
-        while True:
-            await asyncio.sleep(self._commit_ms / 1000.0)
-            await self.commit()
 
 
 class LiveLane:
@@ -219,14 +133,34 @@ async def with_silence(chunks: AsyncIterator[bytes], silence_s: float) -> AsyncI
 
 async def collect(door: Bytes, parser: Parser, senses: Senses) -> None:
     """Receiver to outbox and live lane: bytes, fix, row; motion, sample. Ends with UnavailableError."""
-    fresh = True
-    async for chunk in with_silence(door.chunks(), SILENCE_S):
-        if fresh:
-            senses.watch("gnss.opened")
-            fresh = False
-        await sort(parser.feed(chunk) if chunk else parser.flush(), senses)
-    await sort(parser.flush(), senses)
+    fresh, vehicle = True, senses.vehicle
+    vehicle.line = hearing.State(door.place, parser.speaks, senses.clock.mono_ms())
+    try:
+        async for chunk in with_silence(door.chunks(), SILENCE_S):
+            if fresh:
+                senses.watch("gnss.opened")
+                fresh = False
+            before = parser.heard
+            items = parser.feed(chunk) if chunk else parser.flush()
+            if chunk:
+                _listen(hearing.Heard.VALID if parser.heard > before else hearing.Heard.NOISE, senses)
+            await sort(items, senses)
+        await sort(parser.flush(), senses)
+    finally:
+        vehicle.line = None
     raise UnavailableError("the receiver's line has ended")
+
+
+def _listen(heard: hearing.Heard, senses: Senses) -> None:
+    """A line that gives nothing usable is told once, and so is its recovery."""
+    vehicle, now_ms = senses.vehicle, senses.clock.mono_ms()
+    if vehicle.line is None:
+        return
+    vehicle.line, told = hearing.step(vehicle.line, heard, now_ms)
+    if told == hearing.BACK:
+        senses.watch("gnss.heard", place=vehicle.line.place)
+    elif told is not None:
+        senses.watch("gnss.unheard", error=told)
 
 
 async def sort(items: list[Fix | Rejected], senses: Senses) -> None:
@@ -278,7 +212,7 @@ def current(senses: Senses) -> Live | None:
 
 
 async def watch_fixes(senses: Senses) -> None:
-    """Says once that there is no fix, within a second of the limit."""
+    """Says once that there is no fix, or that the receiver's line is silent, within a second of the limit."""
     since_ms, told = senses.clock.mono_ms(), False
     while True:
         await asyncio.sleep(1.0)
@@ -288,6 +222,7 @@ async def watch_fixes(senses: Senses) -> None:
         if not told and senses.clock.mono_ms() - since_ms > NO_FIX_MS:
             told = True
             senses.watch("gnss.nofix")
+        _listen(hearing.Heard.NOTHING, senses)
 
 
 async def ask(line: Line, elm: Elm327, senses: Senses) -> None:
@@ -302,7 +237,7 @@ async def ask(line: Line, elm: Elm327, senses: Senses) -> None:
     try:
         while True:
             now_ms = senses.clock.mono_ms()
-            _hear(elm.feed(chunk, now_ms), senses, now_ms)
+            _hear(elm.feed(chunk, now_ms), line.place, senses, now_ms)
             command = elm.next_command(now_ms)
             if command is not None:
                 await line.write(command)
@@ -321,11 +256,13 @@ async def ask(line: Line, elm: Elm327, senses: Senses) -> None:
             await pending
 
 
-def _hear(items: list[BusValue | Rejected | BusState], senses: Senses, now_ms: int) -> None:
+def _hear(items: list[BusValue | Rejected | BusState], place: str, senses: Senses, now_ms: int) -> None:
     for item in items:
         if isinstance(item, BusValue):
             senses.vehicle.signals = bus.step(senses.vehicle.signals, item, now_ms)
             senses.watch("obd.value")
+        elif isinstance(item, BusState) and item.kind == "lost":
+            senses.watch("obd.lost", error=f"no ELM327 answers at {place}: wrong port or baud?")
         elif isinstance(item, BusState):
             senses.watch("obd.state", state=item.kind)
         else:

@@ -13,6 +13,10 @@ from wire.messages import Status
 class Bytes(Protocol):
     """A door that bytes come in by. Iterating raises UnavailableError when it can't be opened or goes away."""
 
+    @property
+    def place(self) -> str:
+        """What a person calls it: the path of a port, or a host and port."""
+
     def chunks(self) -> AsyncIterator[bytes]:
         """Open, and give what arrives, until the door goes away."""
 

@@ -12,11 +12,20 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.core import queueing, sampler
-from agent.flow import LiveLane, Recorder, Senses, current, unbroken
+from agent.flow import LiveLane, Senses, current
 from agent.ports import Clock, Kind, Link, Outbox, Session, Settled, Stored
+from agent.recorder import Recorder, unbroken
 from wire.backoff import full_jitter_s
 from wire.codec import decode_ack, encode_event, encode_live, encode_status
-from wire.errors import DecodeError, LinkDownError, RefusedError, ServerDownError, UnavailableError
+from wire.errors import (
+    DecodeError,
+    LinkDownError,
+    OdographError,
+    RefusedError,
+    ServerDownError,
+    SettingsError,
+    UnavailableError,
+)
 from wire.messages import Ack, Batch, Event, Row, Status
 from wire.ops.watch import WatchCall
 from wire.track import GENESIS, encode_batch
@@ -69,6 +78,8 @@ class Uplink:
     event_nudge: asyncio.Event = field(default_factory=asyncio.Event)
     answer: asyncio.Event = field(default_factory=asyncio.Event)
     linked_at_ms: int | None = None
+    fault: str = ""
+    fault_at_ms: int = 0
     live_took_ms: int = 0
     retry_after_s: float = 0.0
 
@@ -97,17 +108,23 @@ async def stay_linked(link: Link, up: Uplink) -> None:
             up.watch("link.up", after_attempts=attempt)
             attempt = 0
             error = await serve(session, up)
-            up.watch("link.down", code=error.code, error=error)
-        except RefusedError as refusal:
-            up.watch("link.refused" if attempt == 0 else "link.again", code=refusal.code, error=refusal)
+            _tell(up, "link.down", error)
+        except (RefusedError, SettingsError) as refusal:  # a CA file that has gone must not end the recording
+            _tell(up, "link.refused" if attempt == 0 else "link.again", refusal)
             await asyncio.sleep(min(REFUSED_CAP_S, REFUSED_FIRST_S * 2.0 ** min(attempt, 10)) * (0.5 + up.chance()))
             attempt += 1
             continue
         except UnavailableError as failure:
             error = failure
-            up.watch("link.down" if attempt == 0 else "link.again", code=error.code, error=error)
+            _tell(up, "link.down" if attempt == 0 else "link.again", error)
         await asyncio.sleep(_pause_s(error, attempt, up))
         attempt += 1
+
+
+def _tell(up: Uplink, name: str, error: OdographError) -> None:
+    """Why there is no link, for the log and for who asks."""
+    up.fault, up.fault_at_ms = str(error), up.clock.mono_ms()
+    up.watch(name, code=error.code, error=error)
 
 
 def _pause_s(error: UnavailableError, attempt: int, up: Uplink) -> float:
@@ -321,7 +338,7 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
         for seq in [seq for seq in up.events if seq <= up.outbox.acked]:
             del up.events[seq]
     live_slow = up.live_took_ms > LIVE_SLOW_MS
-    up.track = queueing.answered(up.track, ack, up.clock.mono_ms(), live_slow=live_slow)
+    up.track = queueing.answered(up.track, ack, up.clock.mono_ms(), chance=up.chance(), live_slow=live_slow)
     up.answer.set()
 
 

@@ -4,17 +4,19 @@ import asyncio
 import json
 import os
 import secrets
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hub.adapters.store.sql import SqlStore
 from hub.core import access, mosquitto
-from hub.core.exports import iso, when
+from hub.core.exports import when
 from hub.core.registry import Registry, Token
-from hub.ground import identities, open_store, prepare
-from hub.settings import Hub
+from hub.ground import first_fleet, identities, open_store, own_secrets
+from hub.settings import WITH_FILES, Hub
 from wire.errors import RefusedError, SettingsError
+from wire.iso import iso
 from wire.ops.clock import utc_ms
 from wire.ops.settings import check, load, write_secret
 from wire.roles import role_of
@@ -31,9 +33,10 @@ def data_folder(given: str | None) -> Path:
     return (Path(state) / "odograph" if state else Path(DATA_NAME)).resolve()
 
 
-def settings_of(path: str | None) -> Hub:
-    """The checked settings of a file, or the defaults."""
-    return check({}, Hub, source="defaults") if path is None else load(Path(path), Hub)
+def settings_of(path: str | None, *, with_files: bool = False) -> Hub:
+    """The checked settings of a file, or the defaults; if asked, the files that they name are checked, too."""
+    context = WITH_FILES if with_files else None
+    return check({}, Hub, source="defaults") if path is None else load(Path(path), Hub, context=context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +51,19 @@ class Said:
         print(json.dumps(self.data) if as_json else self.text)
 
 
-def act(settings: Hub, data: Path, work: Callable[[SqlStore], Awaitable[Said]]) -> Said:
-    """Open the store, do the work, close it. The hub may run meanwhile."""
+def act(settings: Hub, data: Path, work: Callable[[SqlStore], Awaitable[Said]], *, make: bool) -> Said:
+    """Open the store, do the work, close it. The hub may run meanwhile.
+
+    Only what introduces something may make a new store, and says so: elsewhere, a missing one is the wrong folder.
+    """
 
     async def whole() -> Said:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = open_store(settings, data)
         try:
-            await store.open()
-            await prepare(settings, store, data)
+            if await store.open(make=make):
+                print(f"made a new store in {store.place}", file=sys.stderr)
+            if make:
+                await first_fleet(settings, store)
             return await work(store)
         finally:
             await store.close()
@@ -170,22 +177,22 @@ async def device_suspend(store: SqlStore, device: str, *, suspended: bool) -> Sa
     return Said(f"device {device} is {state}", {"device": device, "state": state})
 
 
-async def token_add(store: SqlStore, title: str, *, fleet: str | None, scope: str, days: float | None) -> Said:
-    """Add a token; it is told once."""
+async def token_add(store: SqlStore, title: str, *, fleet: str | None, days: float | None) -> Said:
+    """Add a token that may read; it is told once."""
     secret, now_ms = secrets.token_urlsafe(32), utc_ms()
     of = the_fleet(await store.registry(), fleet)
     expires_ms = None if days is None else now_ms + round(days * 86_400_000)
-    await store.add_token(Token(access.digest(secret), title, of, scope, expires_ms), now_ms)
-    data = {"name": title, "fleet": of, "scope": scope, "expires_ms": expires_ms, "token": secret}
+    await store.add_token(Token(access.digest(secret), title, of, access.READ, expires_ms), now_ms)
+    data = {"name": title, "fleet": of, "expires_ms": expires_ms, "token": secret}
     return Said(f"token {title} for fleet {of} added, told only now:\n{secret}", data)
 
 
 async def token_list(store: SqlStore) -> Said:
     """All tokens, without their secrets."""
     tokens = sorted((await store.registry()).tokens.values(), key=lambda token: (token.fleet, token.name))
-    rows = [(t.name, t.fleet, t.scope, "never" if t.expires_ms is None else iso(t.expires_ms)) for t in tokens]
-    data = [{"name": t.name, "fleet": t.fleet, "scope": t.scope, "expires_ms": t.expires_ms} for t in tokens]
-    return Said(_table(("TOKEN", "FLEET", "SCOPE", "EXPIRES"), rows), data)
+    rows = [(t.name, t.fleet, "never" if t.expires_ms is None else iso(t.expires_ms)) for t in tokens]
+    data = [{"name": t.name, "fleet": t.fleet, "expires_ms": t.expires_ms} for t in tokens]
+    return Said(_table(("TOKEN", "FLEET", "EXPIRES"), rows), data)
 
 
 async def login_code(store: SqlStore, *, fleet: str | None) -> Said:
@@ -200,6 +207,13 @@ async def login_code(store: SqlStore, *, fleet: str | None) -> Said:
 
 async def mosquitto_files(store: SqlStore, settings: Hub, data: Path, *, out: str, listener: str) -> Said:
     """Write what a Mosquitto needs to be the hub's broker."""
+    known = (await store.registry()).credentials
+    elsewhere = [one for one in identities(settings) if one in known and not (data / "secrets" / one).exists()]
+    if elsewhere:  # new secrets would shut the running hub out
+        raise RefusedError(
+            f"the secrets of {' and '.join(elsewhere)} are not in {data}; name the hub's folder with --data DIR"
+        )
+    await own_secrets(settings, store, data)
     registry = await store.registry()
     allowed = {name: stored for name in registry.credentials if (stored := registry.credential(name)) is not None}
     folder = Path(out).resolve()

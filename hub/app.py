@@ -17,7 +17,7 @@ from hub.boards import Boards
 from hub.core.registry import Registry
 from hub.events import HAPPENINGS
 from hub.flow import BULK, WORDS, Limits
-from hub.ground import identities, only_hub, open_store, prepare
+from hub.ground import first_fleet, identities, only_hub, open_store, own_secrets
 from hub.ports import Surroundings
 from hub.settings import Hub
 from hub.upkeep import Upkeep
@@ -61,7 +61,8 @@ async def assembled(settings: Hub, data: Path) -> AsyncIterator[Parts]:
         store = open_store(settings, data, watch)
         stack.push_async_callback(store.close)
         await store.open()
-        own = await prepare(settings, store, data)
+        await first_fleet(settings, store)
+        own = await own_secrets(settings, store, data)
         valkey = None
         if settings.redis.url is None:
             valkey = EmbeddedValkey(data / "run", watch)
@@ -126,11 +127,17 @@ def _ready(parts: Parts) -> dict[str, str | None]:
     """By part, why it is not ready; None if it is."""
     return {
         "store": parts.ingest.store_fault,
-        "redis": parts.ingest.redis_fault,
+        "redis": parts.ingest.redis_fault if parts.ingest.redis_tried else "not tried yet",
         "mqtt": None if all(link.up for link in parts.links) else "no link to the broker",
         "stream": None if parts.boards.follows else "not yet listening to Redis",
         "http": None if parts.http.serves else "not yet listening",
     }
+
+
+def _awaited(parts: Parts) -> bool:
+    """Whether the start still waits for a part. A Redis that does not answer holds neither store nor ack up."""
+    without_redis = {"redis", "stream"} if parts.ingest.redis_fault is not None else set()
+    return any(why for name, why in _ready(parts).items() if name not in without_redis)
 
 
 def _surroundings(parts: Parts, settings: Hub) -> Surroundings:
@@ -159,8 +166,8 @@ async def _watch_broker(parts: Parts, settings: Hub) -> None:
 
 
 async def _announce(parts: Parts, settings: Hub, ready_file: Path | None) -> None:
-    """Say once that everything is up, then be quiet for ever."""
-    while any(_ready(parts).values()):  # noqa: ASYNC110  # each part has its own way to be ready
+    """Say once that vehicles and people may come, then be quiet for ever."""
+    while _awaited(parts):  # noqa: ASYNC110  # each part has its own way to be ready
         await asyncio.sleep(0.02)
     host = f"[{settings.http.host}]" if ":" in settings.http.host else settings.http.host
     line = f"ready http://{host}:{parts.http.port} {parts.place.public}"

@@ -4,14 +4,31 @@ import argparse
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hub import admin
-from hub.core.access import SCOPES
 from hub.settings import Hub
 from wire import VERSION
 from wire.ops import main as program
 
 Work = Callable[[argparse.Namespace], int]
+MOST_DAYS = 36_500
+
+
+def _help(about: str, example: str) -> dict[str, Any]:
+    """What each parser says of itself."""
+    return {
+        "description": f"{about[0].upper()}{about[1:]}.",
+        "epilog": f"example:\n  odograph-hub {example}\n\n{program.EXIT}",
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0 < days <= MOST_DAYS:
+        raise ValueError
+    return days
 
 
 def _command(
@@ -22,13 +39,7 @@ def _command(
     example: str,
     work: Work | None = None,
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name,
-        help=about,
-        description=f"{about[0].upper()}{about[1:]}.",
-        epilog=f"example: odograph-hub {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = commands.add_parser(name, help=about, **_help(about, example))
     parser.add_argument("--config", metavar="FILE", help="settings as TOML (default: built-in settings)")
     parser.add_argument(
         "--data", metavar="DIR", help="data folder (default: $XDG_STATE_HOME/odograph or ./odograph-data)"
@@ -40,18 +51,18 @@ def _command(
 
 
 def _group(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str, *, example: str
 ) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
-    parser = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+    parser = commands.add_parser(name, help=about, **_help(about, example))
     return parser.add_subparsers(required=True, metavar="COMMAND")
 
 
-def _acting(make: Callable[[argparse.Namespace, Hub, Path], Callable[..., object]]) -> Work:
-    """A command that opens the store, does something and says what."""
+def _acting(made: Callable[[argparse.Namespace, Hub, Path], Callable[..., object]], *, make: bool = False) -> Work:
+    """A command that opens the store, does something and says what. With `make` it may be the first one on it."""
 
     def work(given: argparse.Namespace) -> int:
         settings, data = admin.settings_of(given.config), admin.data_folder(given.data)
-        admin.act(settings, data, make(given, settings, data)).print(as_json=given.json)  # type: ignore[arg-type]  # partials of admin's functions
+        admin.act(settings, data, made(given, settings, data), make=make).print(as_json=given.json)  # type: ignore[arg-type]  # partials of admin's functions
         return 0
 
     return work
@@ -60,30 +71,30 @@ def _acting(make: Callable[[argparse.Namespace, Hub, Path], Callable[..., object
 def _run(given: argparse.Namespace) -> int:
     from hub.app import run  # the broker, the web and their libraries: only the running hub needs them
 
-    settings, data = admin.settings_of(given.config), admin.data_folder(given.data)
+    settings, data = admin.settings_of(given.config, with_files=True), admin.data_folder(given.data)
     program.set_up_logging(settings.log_level)
     ready = None if given.ready_file is None else Path(given.ready_file)
     return program.run(partial(run, settings, data, ready))
 
 
 def _check(given: argparse.Namespace) -> int:
-    admin.settings_of(given.config)
+    admin.settings_of(given.config, with_files=True)
     admin.Said("the settings are fine", {"ok": True}).print(as_json=given.json)
     return 0
 
 
 def _registry_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    fleet = _group(commands, "fleet", "fleets: who may see which vehicles")
+    fleet = _group(commands, "fleet", "fleets: who may see which vehicles", example="fleet add north")
     add = _command(fleet, "add", "add a fleet", example="fleet add north",
-                   work=_acting(lambda g, _s, _d: partial(admin.fleet_add, fleet=g.fleet)))  # fmt: skip
+                   work=_acting(lambda g, _s, _d: partial(admin.fleet_add, fleet=g.fleet), make=True))  # fmt: skip
     add.add_argument("fleet", help="its name")
     _command(
         fleet, "list", "list the fleets", example="fleet list --json", work=_acting(lambda _g, _s, _d: admin.fleet_list)
     )
-    vehicle = _group(commands, "vehicle", "vehicles of a fleet")
+    vehicle = _group(commands, "vehicle", "vehicles of a fleet", example="vehicle add van-1")
     add = _command(vehicle, "add", "add a vehicle", example='vehicle add van-1 --name "Van 1" --tag cooled',
                    work=_acting(lambda g, _s, _d: partial(
-                       admin.vehicle_add, vehicle=g.vehicle, fleet=g.fleet, title=g.name, tags=g.tag)))  # fmt: skip
+                       admin.vehicle_add, vehicle=g.vehicle, fleet=g.fleet, title=g.name, tags=g.tag), make=True))  # fmt: skip
     add.add_argument("vehicle", help="its id: a-z, 0-9, - and _")
     add.add_argument("--fleet", help="its fleet (default: the only one)")
     add.add_argument("--name", help="how people call it (default: its id)")
@@ -98,11 +109,11 @@ def _registry_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 
 
 def _device_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    device = _group(commands, "device", "gateways in vehicles")
+    device = _group(commands, "device", "gateways in vehicles", example="device add gw-7f3a --vehicle van-1")
     add = _command(device, "add", "add a device with a secret of its own",
                    example="device add gw-7f3a --vehicle van-1 --secret-out gw-7f3a.secret",
                    work=_acting(lambda g, _s, _d: partial(
-                       admin.device_add, device=g.device, vehicle=g.vehicle, start=g.start, secret_out=g.secret_out)))  # fmt: skip
+                       admin.device_add, device=g.device, vehicle=g.vehicle, start=g.start, secret_out=g.secret_out), make=True))  # fmt: skip
     add.add_argument(
         "--secret-out", metavar="FILE", help="write the secret here, for its owner only, instead of telling it"
     )
@@ -129,13 +140,12 @@ def _suspending(*, suspended: bool) -> Work:
 
 
 def _token_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    token = _group(commands, "token", "tokens for the API and the stream")
+    token = _group(commands, "token", "tokens for the API and the stream", example="token add dashboard --days 90")
     add = _command(token, "add", "add a token; it is told once", example="token add dashboard --days 90",
                    work=_acting(lambda g, _s, _d: partial(
-                       admin.token_add, title=g.name, fleet=g.fleet, scope=g.scope, days=g.days)))  # fmt: skip
+                       admin.token_add, title=g.name, fleet=g.fleet, days=g.days)))  # fmt: skip
     add.add_argument("name", help="what it is for")
-    add.add_argument("--scope", choices=SCOPES, default="read", help="what it may do (default: read)")
-    add.add_argument("--days", type=float, help="how long it holds (default: for ever)")
+    add.add_argument("--days", type=_days, help="how long it holds (default: for ever)")
     add.add_argument("--fleet", help="the fleet that it sees (default: the only one)")
     _command(token, "list", "list the tokens", example="token list", work=_acting(lambda _g, _s, _d: admin.token_list))
     code = _command(commands, "login-code", "make a one-use code for the live page", example="login-code",
@@ -146,9 +156,9 @@ def _token_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParse
 def parser() -> argparse.ArgumentParser:
     """Everything that the command line knows."""
     top = argparse.ArgumentParser(
-        prog="odograph-hub", description="The hub of a fleet: takes in what vehicles send, and shows it.",
-        epilog="example: odograph-hub run --data /var/lib/odograph",
-    )  # fmt: skip
+        prog="odograph-hub",
+        **_help("the hub of a fleet: takes in what vehicles send, and shows it", "run --data /var/lib/odograph"),
+    )
     top.add_argument("--version", action="version", version=f"odograph {VERSION}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     running = _command(commands, "run", "run the hub", example="run --data /var/lib/odograph", work=_run)
@@ -160,10 +170,10 @@ def parser() -> argparse.ArgumentParser:
     _token_commands(commands)
     files = _command(commands, "mosquitto", "write the files of a Mosquitto broker", example="mosquitto --out /etc/mosquitto/odograph",
                      work=_acting(lambda g, s, d: partial(
-                         admin.mosquitto_files, settings=s, data=d, out=g.out, listener=g.listener)))  # fmt: skip
+                         admin.mosquitto_files, settings=s, data=d, out=g.out, listener=g.listener), make=True))  # fmt: skip
     files.add_argument("--out", required=True, metavar="DIR", help="where to write them")
     files.add_argument("--listener", default="1883 127.0.0.1", help="port and address (default: 1883 127.0.0.1)")
-    config = _group(commands, "config", "the settings file")
+    config = _group(commands, "config", "the settings file", example="config check --config hub.toml")
     _command(
         config,
         "check",

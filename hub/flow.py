@@ -68,7 +68,8 @@ class Ingest:
         self._held_live_ms: dict[str, int] = {}
         self._unsaved: dict[str, SavedLive] = {}
         self._stale = True
-        self.redis_fault: str | None = "not tried yet"
+        self.redis_tried = False
+        self.redis_fault: str | None = None
         self.store_fault: str | None = None
 
     def _vehicle(self, device: str) -> Vehicle | None:
@@ -260,8 +261,8 @@ class Ingest:
     # Parts that do not answer.
 
     def _redis_down(self, error: UnavailableError) -> None:
-        self._watch("redis.retry" if self.redis_fault else "redis.down", error=error)
-        self._stale, self.redis_fault = True, str(error)
+        self._watch("redis.down" if self.redis_fault is None else "redis.retry", error=error)
+        self._stale, self.redis_tried, self.redis_fault = True, True, str(error)
 
     async def _store_down(self, error: UnavailableError) -> None:
         if self.store_fault is None:

@@ -25,8 +25,11 @@ def open_store(settings: Hub, data: Path, watch: Watch | None = None) -> SqlStor
 @contextmanager
 def only_hub(data: Path) -> Iterator[None]:
     """One hub on one data folder."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(data / "hub.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(data / "hub.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise RefusedError(f"the data folder can't be {data}: {error.strerror}; name another with --data") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -43,8 +46,7 @@ def identities(settings: Hub) -> tuple[str, str]:
     return f"hub-{settings.name}-bulk", f"hub-{settings.name}-fast"
 
 
-async def own_secret(store: SqlStore, data: Path, identity: str) -> str:
-    """The secret of one of the hub's identities, made at the first start; the store knows its hash."""
+async def _own_secret(store: SqlStore, data: Path, identity: str) -> str:
     path = data / "secrets" / identity
     if not path.exists():
         write_secret(path, secrets.token_urlsafe(32))
@@ -55,8 +57,15 @@ async def own_secret(store: SqlStore, data: Path, identity: str) -> str:
     return value
 
 
-async def prepare(settings: Hub, store: SqlStore, data: Path) -> dict[str, str]:
-    """What a new store needs: a first fleet, and the hub's own credentials. Gives the hub's secrets."""
+async def own_secrets(settings: Hub, store: SqlStore, data: Path) -> dict[str, str]:
+    """The secrets of the hub's own identities, made when they are first needed; the store knows their hashes.
+
+    A folder without them takes over: the hashes in the store become those of new secrets.
+    """
+    return {identity: await _own_secret(store, data, identity) for identity in identities(settings)}
+
+
+async def first_fleet(settings: Hub, store: SqlStore) -> None:
+    """What a new store needs."""
     if not (await store.registry()).fleets:
         await store.add_fleet(settings.fleet, utc_ms())
-    return {identity: await own_secret(store, data, identity) for identity in identities(settings)}

@@ -103,39 +103,6 @@ class Asked(Protocol):
         """Change a login code into this token (its fleet is the code's), once; None if the code does not hold."""
 
 
-class Administered(Protocol):
-    """The part of the store that the command line needs. RefusedError says what is wrong with a change."""
-
-    async def registry(self) -> Registry:
-        """Everybody as of now."""
-
-    async def add_fleet(self, fleet: str, now_ms: int) -> None:
-        """Add a fleet."""
-
-    async def add_vehicle(self, vehicle: str, fleet: str, *, name: str, tags: Sequence[str], now_ms: int) -> None:
-        """Add a vehicle to a fleet."""
-
-    async def add_device(
-        self, device: str, vehicle: str, *, password_hash: str, valid_from_ms: int, now_ms: int
-    ) -> None:
-        """Add a device, bound to a vehicle."""
-
-    async def set_suspended(self, device: str, *, suspended: bool, now_ms: int) -> None:
-        """Shut a device out, or let it in again."""
-
-    async def bind(self, device: str, vehicle: str, *, valid_from_ms: int, now_ms: int) -> None:
-        """Move a device into another vehicle."""
-
-    async def set_credential(self, identity: str, password_hash: str, now_ms: int) -> None:
-        """Set the password hash of an identity that is no device."""
-
-    async def add_token(self, token: Token, now_ms: int) -> None:
-        """Add a token."""
-
-    async def add_login_code(self, code_digest: str, fleet: str, *, expires_ms: int, now_ms: int) -> None:
-        """Add a one-use login code."""
-
-
 class Now(Protocol):
     """The view of now in Redis. Every call may raise UnavailableError."""
 

@@ -1,88 +1,116 @@
 """Settings of the hub: one TOML file, all of it optional. Each setting is declared here once, with its text."""
 
-import ipaddress
-from typing import Literal, Self
-from urllib.parse import urlsplit
+import ssl
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from hub.urls import broker_url, is_host, is_loopback, redis_url, store_url, tiles_url
 from wire.ops.settings import Settings
 
+WITH_FILES = {"files": True}
+"""The context of a check that reads the files that are named, too: of `run` and `config check`."""
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be reached from this machine."""
-    if host == "localhost":
-        return True
+
+def _host(text: str) -> str:
+    if not is_host(text):
+        raise ValueError("wants an address or a host name")
+    return text
+
+
+Host = Annotated[str, AfterValidator(_host)]
+
+
+def _reads_files(info: ValidationInfo) -> bool:
+    return info.context is not None and bool(info.context["files"])
+
+
+def _readable(path: str) -> None:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        with Path(path).open("rb"):
+            pass
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 class Http(Settings):
     """The API, the stream and the page."""
 
-    host: str = Field(default="127.0.0.1", description="address to listen on")
+    host: Host = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
 
 
 class Mqtt(Settings):
     """The broker: embedded, unless a URL names another."""
 
-    url: str | None = Field(default=None, description="mqtt://host:port or mqtts://host:port of another broker")
+    url: Annotated[str, AfterValidator(broker_url)] | None = Field(
+        default=None, description="mqtt://host:port or mqtts://host:port of another broker"
+    )
     ca_file: str | None = Field(default=None, description="certificates that the other broker's is checked against")
-    host: str = Field(default="127.0.0.1", description="address that the embedded broker listens on")
+    host: Host = Field(default="127.0.0.1", description="address that the embedded broker listens on")
     port: int = Field(default=1883, ge=0, le=65535, description="port of the embedded broker; 0 takes a free one")
     tls_cert: str | None = Field(default=None, description="certificate chain of the embedded broker, as PEM")
-    tls_key: str | None = Field(default=None, description="key of that certificate, as PEM")
+    tls_key: str | None = Field(default=None, validate_default=True, description="key of that certificate, as PEM")
     max_connections: int = Field(default=1000, ge=2, le=20_000, description="connections to the embedded broker")
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.url is not None and urlsplit(self.url).scheme not in {"mqtt", "mqtts"}:
-            raise ValueError("url wants mqtt:// or mqtts://")
-        if (self.tls_cert is None) != (self.tls_key is None):
+    @field_validator("ca_file")
+    @classmethod
+    def _trusts(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and _reads_files(info):
+            _readable(value)
+            try:
+                ssl.create_default_context(cafile=value)
+            except ssl.SSLError:
+                raise ValueError(f"{value} holds no certificate as PEM") from None
+        return value
+
+    @field_validator("tls_cert")
+    @classmethod
+    def _shows(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and _reads_files(info):
+            _readable(value)
+        return value
+
+    @field_validator("tls_key")
+    @classmethod
+    def _proves(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and _reads_files(info):
+            _readable(value)
+        cert = info.data.get("tls_cert", "")  # it is missing there if it has a fault of its own
+        if (cert is None) != (value is None):
             raise ValueError("tls_cert and tls_key go together")
-        return self
+        if value is not None and cert and _reads_files(info):
+            try:  # an encrypted key must not make the start ask for a password
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, value, password="")
+            except (ssl.SSLError, ValueError):
+                raise ValueError(f"{cert} and {value} are no certificate with its key, as PEM, not encrypted") from None
+        return value
 
 
 class Redis(Settings):
     """Redis 7.0 or newer, or Valkey: embedded, unless a URL names another."""
 
-    url: str | None = Field(default=None, description="redis://host:port/0, rediss://… or unix:///path")
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.url is not None and urlsplit(self.url).scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("url wants redis://, rediss:// or unix://")
-        return self
+    url: Annotated[str, AfterValidator(redis_url)] | None = Field(
+        default=None, description="redis://host:port/0, rediss://… or unix:///path"
+    )
 
 
 class Store(Settings):
     """The store: SQLite in the data folder, unless a URL names a PostgreSQL."""
 
-    url: str | None = Field(default=None, description="postgresql://user@host:port/database")
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.url is not None and urlsplit(self.url).scheme not in {"postgresql", "postgres"}:
-            raise ValueError("url wants postgresql://")
-        return self
+    url: Annotated[str, AfterValidator(store_url)] | None = Field(
+        default=None, description="postgresql://user@host:port/database"
+    )
 
 
 class Page(Settings):
     """The live page."""
 
-    tile_url: str | None = Field(
+    tile_url: Annotated[str, AfterValidator(tiles_url)] | None = Field(
         default=None, description="https://host/{z}/{x}/{y}.png of a tile server; none: built-in map"
     )
     attribution: str = Field(default="", description="what the tile server wants to be said")
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.tile_url is not None and not self.tile_url.startswith(("https://", "http://")):
-            raise ValueError("tile_url wants https://")
-        return self
 
 
 class Limits(Settings):

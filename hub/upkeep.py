@@ -154,7 +154,7 @@ class Upkeep(Ingest):
                         await self._fill(fleet, mark)
                 if self.redis_fault is not None:
                     self._watch("redis.up")
-                self.redis_fault, self._filled = None, True
+                self.redis_tried, self.redis_fault, self._filled = True, None, True
             except UnavailableError as error:
                 self._redis_down(error)
             await asyncio.sleep(TICK_S)

@@ -1,22 +1,29 @@
 """The docs are true: tables are those of the code, the decoder decodes, commands and make targets exist.
 
-`python tests/test_docs.py` writes the tables into the pages that have them.
+`python -m tests.test_docs` writes the tables into the pages that have them.
 """
 
+import json
 import re
 import shlex
 import sys
+import tomllib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from agent import cli as agent_cli
 from agent.settings import AgentSettings
 from hub import cli as hub_cli
+from hub.settings import Hub as HubSettings
 from wire import errors
 from wire.messages import Batch, Event, Fix, Lost, Reading
-from wire.ops.settings import load
+from wire.ops.settings import Settings, check, load
 from wire.schema import COLUMNS, named, row_of
 from wire.topics import TOPICS
 from wire.track import GENESIS, encode_batch
@@ -24,6 +31,7 @@ from wire.track import GENESIS, encode_batch
 ROOT = Path(__file__).parent.parent
 CONTRACT = ROOT / "docs" / "contract.md"
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+BIN = re.compile(r"^(/opt/odograph|\.venv)/bin/")
 TABLE = re.compile(r"<!-- table: (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
 
@@ -58,18 +66,38 @@ def errors_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def settings_table() -> str:
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a section; None for a plain setting."""
+    kinds = (field.annotation, *get_args(field.annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def _setting(name: str, field: FieldInfo, *, only_if: str = "") -> str:
+    default = "" if field.default in {None, ""} else f"`{json.dumps(field.default, default=str).strip(chr(34))}`"
+    return f"| `{name}` | {f'must be set{only_if}' if field.is_required() else default} | {field.description} |"
+
+
+def settings_table(model: type[BaseModel]) -> str:
     lines = ["| setting | default | what |", "|---|---|---|"]
-    for section, field in AgentSettings.model_fields.items():
-        model = next(kind for kind in (field.annotation, *get_args(field.annotation)) if hasattr(kind, "model_fields"))
-        for name, inner in model.model_fields.items():
-            default = "must be set" if inner.is_required() else "" if inner.default is None else f"`{inner.default}`"
-            lines.append(f"| `{section}.{name}` | {default} | {inner.description} |")
+    for name, field in model.model_fields.items():
+        section = _section(field)
+        if section is None:
+            lines.append(_setting(name, field))
+            continue
+        only_if = f", if `[{name}]` is given" if field.default is None else ""
+        lines += [_setting(f"{name}.{n}", inner, only_if=only_if) for n, inner in section.model_fields.items()]
     return "\n".join(lines) + "\n"
 
 
-TABLES = {"topics": topics_table, "columns": columns_table, "errors": errors_table, "settings": settings_table}
-TABLED = (CONTRACT, ROOT / "docs" / "installer.md")
+TABLES: dict[str, Callable[[], str]] = {
+    "topics": topics_table,
+    "columns": columns_table,
+    "errors": errors_table,
+    "settings": partial(settings_table, AgentSettings),
+    "hub_settings": partial(settings_table, HubSettings),
+}
+INSTALLER, FLEET_OPS = ROOT / "docs" / "installer.md", ROOT / "docs" / "fleet-ops.md"
+TABLED = (CONTRACT, INSTALLER, FLEET_OPS)
 
 
 def filled(text: str) -> str:
@@ -80,7 +108,7 @@ def test_the_tables_are_those_of_the_code() -> None:
     texts = [page.read_text(encoding="utf-8") for page in TABLED]
     assert {found[1] for text in texts for found in TABLE.finditer(text)} == set(TABLES)
     for text in texts:
-        assert text == filled(text), "run: python tests/test_docs.py"
+        assert text == filled(text), "run: python -m tests.test_docs"
 
 
 def test_the_published_decoder_decodes() -> None:
@@ -121,13 +149,14 @@ def commands() -> list[tuple[str, str]]:
 
 
 def test_there_are_commands_to_test() -> None:
-    programs = {line.split()[0] for _, line in commands()}
+    programs = {BIN.sub("", line.split()[0]) for _, line in commands()}
     assert {"make", "odograph-agent", "odograph-hub"} <= programs
 
 
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_commands_of_the_docs_exist(page: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = shlex.split(line.removeprefix("sudo "), comments=True)
+    words = shlex.split(line, comments=True)
+    words[0] = BIN.sub("", words[0])
     words = words[: words.index("|")] if "|" in words else words
     words = words[: words.index(">")] if ">" in words else words
     if words[0] == "make":
@@ -147,27 +176,43 @@ def test_commands_of_the_docs_exist(page: str, line: str, capsys: pytest.Capture
     assert status == 0, f"{page}: {line}: {capsys.readouterr().err}"
 
 
-KNOWN = {
-    "git",
-    "cd",
-    "pip",
-    "curl",
-    "mosquitto_sub",
-    "chmod",
-    "python",
-    "systemctl",
-    "mkdir",
-    "cp",
-    "install",
-    "apt-get",
-}
+KNOWN = frozenset(
+    [
+        "apt-get",
+        "cd",
+        "chown",
+        "cp",
+        "curl",
+        "git",
+        "install",
+        "openssl",
+        "pip",
+        "python3",
+        "runuser",
+        "scp",
+        "systemctl",
+        "useradd",
+    ],
+)
+
+
+@pytest.mark.parametrize(("page", "model"), [(INSTALLER, AgentSettings), (FLEET_OPS, HubSettings)])
+def test_settings_that_the_docs_show_are_fine(page: Path, model: type[Settings]) -> None:
+    for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        check(tomllib.loads(block), model, source=page.name)
 
 
 def test_links_between_pages_lead_somewhere() -> None:
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            if "://" not in target:
-                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        for target, part in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", page.read_text(encoding="utf-8")):
+            if "://" in target:
+                continue
+            there = page.parent / target if target else page
+            assert there.exists(), f"{page.name} links to {target}"
+            if part:
+                heads = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+                anchors = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+                assert part in anchors, f"{page.name} links to {target}#{part}"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "firmware-configs").glob("*.toml")), ids=lambda p: p.name)

@@ -86,7 +86,7 @@ def ours(dotted: str) -> bool:
     return dotted.split(".", maxsplit=1)[0] in {*PROGRAMS, "tests"}
 
 
-WHOLE_PROGRAM = {"app", "cli", "status", "admin", "ground"}
+WHOLE_PROGRAM = {"app", "cli", "checks", "status", "admin", "ground"}
 """Where everything of the own program may meet: assembly and the work behind the command lines."""
 
 

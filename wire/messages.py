@@ -32,7 +32,7 @@ class Quality(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """One position of one epoch. `at_ms` is UTC from the receiver; None means that the receiver did not say."""
+    """One position of one epoch. `at_ms` is UTC from the receiver; any other field that it did not tell is None."""
 
     at_ms: int
     lat_deg: float
@@ -149,8 +149,8 @@ class Ack:
     """What the hub says after its commit.
 
     Track: `upto` and `h` are the mark of `store`. Events: `events` lists seqs whose fast copy may stop.
-    `live_ms` is the time of the newest live message that the hub holds. `bad` refuses the batch that starts at
-    `first` (header or checksum). `retry_after_s` asks the device to hold back.
+    `live_ms` is the time of the newest live message that the hub holds. `bad` refuses the batch in flight
+    (header or checksum) and says why. `retry_after_s` asks the device to hold back.
     """
 
     store: str

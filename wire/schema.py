@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wire.messages import Fix, Mode, Quality, Reading, Row
+from wire.messages import Fix, Reading, Row
 
 SCHEMA_VERSION = 1
 
@@ -44,7 +44,6 @@ COLUMNS: tuple[Column, ...] = (
     Column("fu", "fuel_pct", "%", 0.1, 1, 0, 1000, "fuel level"),
     Column("mv", "voltage_v", "V", 0.001, 1, 0, 65_535, "control module voltage"),
 )
-KEYS = tuple(column.key for column in COLUMNS)
 NAMES = tuple(column.name for column in COLUMNS)
 AT_MS, LAT, LON = 0, 1, 2
 
@@ -72,20 +71,3 @@ def named(row: Row) -> dict[str, float | int | None]:
         if value is not None:
             out[column.name] = value if column.scale == 1 else round(value * column.scale, 7)
     return out
-
-
-def fix_of(row: Row) -> Fix:
-    """The fix that a row holds."""
-    at_ms, lat, lon, alt, speed, course, mode, hdop, accuracy, sats = row[:10]
-    if at_ms is None or lat is None or lon is None:
-        raise ValueError("a row always has time and position")
-    dimension, quality = divmod(mode or 10, 10)
-
-    def scaled(value: int | None, scale: float) -> float | None:
-        return None if value is None else value * scale
-
-    return Fix(
-        at_ms, lat * 1e-7, lon * 1e-7, scaled(alt, 0.1), scaled(speed, 0.01), scaled(course, 0.1),
-        Mode(max(1, min(3, dimension))), Quality(min(8, quality)), scaled(hdop, 0.01), None,
-        scaled(accuracy, 0.1), sats,
-    )  # fmt: skip

@@ -25,4 +25,3 @@ SIGNALS: tuple[Signal, ...] = (
 )
 BY_PID = {signal.pid: signal for signal in SIGNALS}
 BY_KEY = {signal.key: signal for signal in SIGNALS}
-BY_VSS = {signal.vss: signal for signal in SIGNALS}

@@ -20,9 +20,14 @@ class GpsdDoor:
         self._connect_s = connect_s
         self._silence_s = silence_s
 
+    @property
+    def place(self) -> str:
+        """Host and port."""
+        return f"gpsd at {self._host}:{self._port}"
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Connect, and give what arrives. Raises UnavailableError when it can't connect or the stream ends."""
-        place = f"gpsd at {self._host}:{self._port}"
+        place = self.place
         try:
             async with asyncio.timeout(self._connect_s):
                 reader, writer = await asyncio.open_connection(self._host, self._port, limit=LINE_LIMIT)

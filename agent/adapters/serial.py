@@ -40,6 +40,11 @@ class SerialDoor:
         self._port: Port | None = None
         self._ready = asyncio.Event()
 
+    @property
+    def place(self) -> str:
+        """The path of the port."""
+        return self._path
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Open, and give what arrives, until `close`. Raises UnavailableError when it can't be opened or goes away."""
         port = self._opened()

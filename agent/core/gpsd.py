@@ -22,7 +22,10 @@ QUALITIES = {
 class Parser:
     """Feed it bytes as they come. A time that gpsd tells twice (one TPV per sentence) is a repeat, the first counts."""
 
+    speaks = "gpsd's JSON"
+
     def __init__(self) -> None:
+        self.heard = 0
         self._tail = b""
         self._skipping = False
         self._gate = Gate()
@@ -55,7 +58,9 @@ class Parser:
             report = None
         if not isinstance(report, dict):
             out.append(Rejected("garbage"))
-        elif report.get("class") == "TPV":
+            return
+        self.heard += 1
+        if report.get("class") == "TPV":
             out.append(self._tpv(report))
         elif report.get("class") == "SKY":
             self._sky.update({key: report[key] for key in ("hdop", "pdop", "uSat") if key in report})

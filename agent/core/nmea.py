@@ -223,9 +223,12 @@ HANDLERS: dict[bytes, Callable[[Epoch, Fields], None]] = {
 
 
 class Parser:
-    """Feed it bytes as they come; call `flush` after some 80 ms of silence on the line."""
+    """Feed it bytes as they come; call `flush` after some 80 ms of silence on the line. `heard` counts valid sentences."""
+
+    speaks = "NMEA"
 
     def __init__(self) -> None:
+        self.heard = 0
         self._tail = b""
         self._noisy = False
         self._gate = Gate()
@@ -280,6 +283,7 @@ class Parser:
                 self._noise("too-long", out)
             elif fits(sentence):
                 self._noisy = False
+                self.heard += 1
                 if sentence[5:6] == b"," and sentence[2:5] in HANDLERS:
                     self._sentence(sentence[2:5], sentence[:-3].split(b","), out)
             else:

@@ -2,11 +2,12 @@
 
 Rules: one batch in flight. A batch holds at most `SHARE_S` of the measured throughput, and the pause behind it keeps the
 lane at `DUTY` of it; the pause is as long as the batch itself when live acks have slowed down. A batch that was
-refused is cut in half. Without an answer in `answer_ms` the same rows are sent again.
+refused is cut in half; one row that is refused again and again waits like full jitter, 1 s doubling to 60 s. Without an answer in `answer_ms` the same rows are sent again.
 """
 
 from dataclasses import dataclass, replace
 
+from wire.backoff import full_jitter_s
 from wire.messages import Ack
 from wire.track import MAX_ROWS
 
@@ -26,12 +27,17 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """State of the lane: the batch in flight, how many rows the next may have, when it may go."""
+    """State of the lane: the batch in flight, how many rows the next may have, when it may go.
+
+    `refused` is the seq of the one row that was refused last, `refusals` how often in a row.
+    """
 
     flight: Flight | None = None
     limit: int = FIRST_ROWS
     not_before_ms: int = 0
     answer_ms: int = 10_000
+    refused: int = 0
+    refusals: int = 0
 
 
 def sent(track: Track, first: int, last: int, now_ms: int) -> Track:
@@ -39,24 +45,35 @@ def sent(track: Track, first: int, last: int, now_ms: int) -> Track:
     return replace(track, flight=Flight(first, last, now_ms))
 
 
-def answered(track: Track, ack: Ack, now_ms: int, *, live_slow: bool = False) -> Track:
+def answered(track: Track, ack: Ack, now_ms: int, *, chance: float, live_slow: bool = False) -> Track:
     """The hub has answered the batch in flight, with its mark or with a refusal.
 
     A mark right before the batch is not its answer: the hub says it when the device comes online.
+    `chance` is uniform in [0, 1).
     """
     flight = track.flight
     if flight is None:
         return track
     if ack.bad is not None:
-        rows = flight.last - flight.first + 1
-        return replace(track, flight=None, limit=max(1, rows // 2), not_before_ms=now_ms)
+        return _refused(track, flight, now_ms, chance)
     if ack.upto is None or ack.upto == flight.first - 1:
         return track
     took_ms = max(1, now_ms - flight.sent_at_ms)
     rows = flight.last - flight.first + 1
     limit = max(FIRST_ROWS, min(MAX_ROWS, round(rows / took_ms * 1000.0 * SHARE_S)))
     pause_ms = took_ms if live_slow else round(took_ms * (1.0 / DUTY - 1.0))
-    return replace(track, flight=None, limit=limit, not_before_ms=now_ms + pause_ms)
+    return replace(track, flight=None, limit=limit, not_before_ms=now_ms + pause_ms, refused=0, refusals=0)
+
+
+def _refused(track: Track, flight: Flight, now_ms: int, chance: float) -> Track:
+    rows = flight.last - flight.first + 1
+    if rows > 1:
+        return replace(track, flight=None, limit=rows // 2, not_before_ms=now_ms)
+    again = track.refusals if track.refused == flight.first else 0
+    pause_ms = round(full_jitter_s(again, chance) * 1000.0)
+    return replace(
+        track, flight=None, limit=1, not_before_ms=now_ms + pause_ms, refused=flight.first, refusals=again + 1
+    )
 
 
 def overdue(track: Track, now_ms: int) -> bool:
@@ -65,5 +82,5 @@ def overdue(track: Track, now_ms: int) -> bool:
 
 
 def unlinked(track: Track) -> Track:
-    """The link is gone: nothing is in flight any more."""
-    return replace(track, flight=None, not_before_ms=0)
+    """The link is gone: nothing is in flight any more. A row that was refused keeps its pause."""
+    return replace(track, flight=None, not_before_ms=track.not_before_ms if track.refusals else 0)

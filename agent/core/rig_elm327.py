@@ -1,7 +1,7 @@
 """The adapter's side of the ELM327 dialogue, for the rig: commands in, answers out with the delays of a real adapter.
 
 It knows what a common v1.5 adapter on a CAN vehicle knows. Values come from the recording at the moment of asking; what the
-recording does not have is NO DATA. One thing is invented: ATRV says 14.1 V while the engine runs (rpm or, where rpm is not
+recording does not have is NO DATA. Speed (`vs`) comes from GNSS where the recording has no bus speed. One thing is invented: ATRV says 14.1 V while the engine runs (rpm or, where rpm is not
 recorded, speed above zero) and 12.4 V else, unless the recording has a voltage.
 """
 

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from wire.backoff import full_jitter_s
-from wire.errors import OdographError
+from wire.errors import OdographError, RefusedError, UnavailableError
 from wire.ops.mqtt import Connection, Login
 from wire.ops.watch import WatchCall
 
@@ -43,7 +43,7 @@ class Link:
             self._connection.publish(topic, payload, retain=retain)
 
     async def run(self) -> None:
-        """Keep the link, for ever."""
+        """Keep the link, for ever; a refusal is tried again, too: the broker may learn of us later."""
         attempt = 0
         while True:
             connection = None
@@ -54,8 +54,8 @@ class Link:
                 self._watch("mqtt.up", connection=self._name)
                 attempt = 0
                 error: OdographError = await asyncio.shield(connection.lost)
-            except OdographError as refusal:
-                error = refusal
+            except (UnavailableError, RefusedError) as fault:
+                error = fault
             finally:
                 self._connection = None
                 if connection is not None:

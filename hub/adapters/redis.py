@@ -101,11 +101,6 @@ class RedisNow:
         async with self._talking() as redis:
             await redis.publish(keys.of(fleet).bell, str(pos))
 
-    async def ping(self) -> None:
-        """Whether Redis answers. Raises UnavailableError."""
-        async with self._talking() as redis:
-            await redis.ping()
-
     async def follow(self, opened: Callable[[], Awaitable[None]], heard: Callable[[str, bytes], None]) -> None:
         """Listen to moves and bells of all fleets, until UnavailableError says that the connection broke.
 

@@ -11,8 +11,8 @@ from hub.core.registry import Registry, Token
 ITERATIONS = 101
 SALT_BYTES = 12
 HASH_BYTES = 64
-SCOPES = ("read", "admin")
-LOGIN_SCOPE = "read"
+READ = "read"
+"""What every token may do. Others come with administration over REST."""
 LOGIN_TOKEN_MS = 12 * 3_600_000
 LOGIN_CODE_MS = 10 * 60_000
 

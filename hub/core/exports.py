@@ -4,12 +4,12 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
 from hub.core.registry import Stay
 from wire.codec import dump
 from wire.errors import DecodeError
+from wire.iso import from_iso, iso
 from wire.messages import Row
 from wire.schema import AT_MS, LAT, LON, NAMES, named
 from wire.track import decode_batch
@@ -41,20 +41,10 @@ CONTENT_TYPES = {
 }
 
 
-def iso(at_ms: int) -> str:
-    """ISO 8601 with milliseconds, in UTC."""
-    moment = datetime.fromtimestamp(at_ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
-
-
 def when(text: str, where: str) -> int:
     """A time as ISO 8601 or in milliseconds since 1970; DecodeError names the parameter."""
     try:
-        if text.isascii() and text.isdigit():
-            at_ms = int(text[:20])
-        else:
-            moment = datetime.fromisoformat(text)
-            at_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        at_ms = int(text[:20]) if text.isascii() and text.isdigit() else from_iso(text)
     except (ValueError, OverflowError):
         raise DecodeError("not-a-time", where, "wants ISO 8601 or milliseconds since 1970") from None
     if not 0 <= at_ms <= MAX_TIME_MS:

@@ -17,6 +17,7 @@ from hub.web import bodies
 from hub.web.doors import ApiError, admitted, install
 from hub.web.live import Streams
 from wire.codec import decode_live, dump
+from wire.iso import iso
 from wire.predict import bound_m, predict
 from wire.track import MAX_ROWS
 
@@ -25,13 +26,20 @@ LOOPBACK = frozenset({"127.0.0.1", "::1"})
 NOT_BUILT = (
     "The live page is not built in this installation. Build it with: make pages\nThe API is described at /docs\n"
 )
+REFUSED: dict[str, Any] = {
+    "description": "Why it was refused",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
+}
 Lat = Annotated[float, Query(ge=-90, le=90)]
 Lon = Annotated[float, Query(ge=-180, le=180)]
 
 
 def build(around: Surroundings, version: str) -> tuple[FastAPI, Streams]:
     """The application, and its stream's clients."""
-    app = FastAPI(title="Odograph hub", version=version, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app = FastAPI(
+        title="Odograph hub", version=version, docs_url=None, redoc_url=None, openapi_url="/openapi.json",
+        responses={"default": REFUSED | {"model": bodies.ErrorBody}},
+    )  # fmt: skip
     streams = Streams(around)
     install(app, tile_url=around.tile_url, watch=around.watch)
 
@@ -165,9 +173,7 @@ class _Tracks:
             devices = {stay.device for stay in self._around.registry().stays(known.vehicle, 0, exports.MAX_TIME_MS)}
             lines = [line for device in sorted(devices) for line in await self._around.store.ledger(device)]
             return [
-                bodies.LedgerLine(
-                    device=line.device, day=exports.iso(line.day * 86_400_000)[:10], what=line.what, n=line.n
-                )
+                bodies.LedgerLine(device=line.device, day=iso(line.day * 86_400_000)[:10], what=line.what, n=line.n)
                 for line in lines
             ]
 
@@ -204,7 +210,7 @@ class _Login:
         if wait_ms:
             raise ApiError(429, "too_many", f"too many tries; wait {wait_ms // 1000 + 1} s")
         secret, expires_ms = self._around.random_token(), now_ms + access.LOGIN_TOKEN_MS
-        wanted = Token(access.digest(secret), "login", "", access.LOGIN_SCOPE, expires_ms)
+        wanted = Token(access.digest(secret), "login", "", access.READ, expires_ms)
         token = await self._around.store.redeem(access.digest(code), wanted, now_ms)
         if token is None:
             self._attempts.failed(address, now_ms)
@@ -228,7 +234,11 @@ class _Health:
         async def alive() -> dict[str, str]:
             return {"status": "ok"}
 
-        @app.get("/health/ready", summary="Every part answers; else which does not")
+        @app.get(
+            "/health/ready",
+            summary="Every part answers; else which does not",
+            responses={503: {"description": "The same, with the parts that do not answer"}},
+        )
         async def ready(response: Response) -> dict[str, object]:
             parts = self._around.ready()
             fine = not any(parts.values())
@@ -238,7 +248,12 @@ class _Health:
                 "parts": {name: why or "ok" for name, why in parts.items()},
             }
 
-        @app.get("/metrics", summary="Counters in the Prometheus text format", response_class=PlainTextResponse)
+        @app.get(
+            "/metrics",
+            summary="Counters in the Prometheus text format",
+            response_class=PlainTextResponse,
+            responses={"default": REFUSED},  # without the model, which FastAPI would call plain text here
+        )
         async def metrics(request: Request) -> PlainTextResponse:
             here = request.client is not None and request.client.host in LOOPBACK
             proxied = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))

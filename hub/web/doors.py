@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from hub.core import access
 from hub.core.registry import Token
 from hub.ports import Surroundings
+from hub.web.bodies import ErrorBody, Fault
 from wire.errors import DecodeError, OdographError, RefusedError, UnavailableError
 from wire.ops.watch import WatchCall
 
@@ -34,8 +35,8 @@ def refusal(status: int, code: str, message: str, where: str | None = None) -> J
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     if status == 503:
         headers["Retry-After"] = "1"
-    error = {"code": code, "message": message, "where": where}
-    return JSONResponse({"error": error}, status_code=status, headers=headers)
+    body = ErrorBody(error=Fault(code=code, message=message, where=where))
+    return JSONResponse(body.model_dump(), status_code=status, headers=headers)
 
 
 def security_headers(tile_url: str | None) -> list[tuple[bytes, bytes]]:

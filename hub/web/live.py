@@ -22,6 +22,7 @@ BYE_S = 1.0
 EVENTS_AT_ONCE = 100
 MOST_REPLIES = 64
 RETRY_MS = 1000
+MOST_UNSIGNED = 100
 
 
 class _ClosedError(Exception):
@@ -30,6 +31,11 @@ class _ClosedError(Exception):
     def __init__(self, code: int, reason: str, *, last: str = "") -> None:
         super().__init__(reason)
         self.code, self.reason, self.last = code, reason, last
+
+
+def _no_room() -> _ClosedError:
+    last = frames.error("too_many", "this hub has no room for more clients")
+    return _ClosedError(frames.CLOSE_BUSY, "busy", last=last)
 
 
 @dataclass(slots=True)
@@ -51,15 +57,22 @@ class _Client:
         self._secret = ""
         self._epoch = 0
         self._going = False
+        self._patience: asyncio.Timeout | None = None
+        self._hurried = False
+
+    def hurry(self) -> None:
+        """No more time to sign in: others want the place."""
+        self._hurried = True
+        if self._patience is not None:
+            self._patience.reschedule(asyncio.get_running_loop().time())
 
     def leave(self) -> None:
         """The hub goes: say good-bye next."""
         self._going = True
         self._wake.set()
 
-    async def run(self) -> None:
+    async def run(self, token: Token) -> None:
         """Serve until either side ends it."""
-        token = await self._let_in()
         self._around.watch("stream.opened")
         self._epoch = await self._around.store.epoch()
         board = self._around.board(token.fleet)
@@ -83,21 +96,30 @@ class _Client:
         for fault in sorted(faults, key=lambda one: not isinstance(one, _ClosedError)):
             raise fault
 
-    async def _let_in(self) -> Token:
-        secret = access.bearer(self._socket.headers.get("authorization"))
-        if secret is None:
-            try:
-                async with asyncio.timeout(AUTH_S):
-                    first = frames.read(await self._receive())
-            except (TimeoutError, frames.FrameError):
-                first = frames.Ping()
-            secret = first.token if isinstance(first, frames.Auth) else ""
-        token = await admitted(self._around, secret)
+    async def sign_in(self) -> Token:
+        """The token that the client shows, in the header or in a first frame, within a short time."""
+        token = None
+        try:
+            async with asyncio.timeout(AUTH_S) as self._patience:
+                self._secret = access.bearer(self._socket.headers.get("authorization")) or await self._first_frame()
+                token = await admitted(self._around, self._secret)
+        except TimeoutError:
+            pass
+        finally:
+            self._patience = None
+        if token is None and self._hurried:
+            raise _no_room()
         if token is None:
             last = frames.error("auth", "this wants a token: a first frame {op: auth, token}")
             raise _ClosedError(frames.CLOSE_AUTH, "auth", last=last)
-        self._secret = secret
         return token
+
+    async def _first_frame(self) -> str:
+        try:
+            first = frames.read(await self._receive())
+        except frames.FrameError:
+            return ""
+        return first.token if isinstance(first, frames.Auth) else ""
 
     async def _receive(self) -> str:
         message: Any = await self._socket.receive()
@@ -202,15 +224,19 @@ class _Client:
 
 
 class Streams:
-    """All clients of this process."""
+    """All clients of this process.
+
+    Who has not signed in yet takes no place of those who have; of too many, the one that waits longest has to go.
+    """
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._open: set[_Client] = set()
+        self._unsigned: dict[_Client, None] = {}
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """How many are signed in."""
         return len(self._open)
 
     async def serve(self, socket: WebSocket) -> None:
@@ -218,14 +244,11 @@ class Streams:
         offered = socket.headers.get("sec-websocket-protocol", "")
         named = frames.SUBPROTOCOL in [word.strip() for word in offered.split(",")]
         await socket.accept(subprotocol=frames.SUBPROTOCOL if named else None)
-        if len(self._open) >= self._around.stream_clients:
-            await socket.send_text(frames.error("too_many", "this hub has no room for more clients"))
-            await socket.close(frames.CLOSE_BUSY)
-            return
         client = _Client(socket, self._around)
-        self._open.add(client)
         try:
-            await client.run()
+            token = await self._signed_in(client)
+            self._open.add(client)
+            await client.run(token)
         except _ClosedError as error:
             self._around.watch("stream.closed", reason=error.reason)
             await self._shut(socket, error.code, last=error.last)
@@ -235,6 +258,20 @@ class Streams:
             await self._shut(socket, frames.CLOSE_GOING)
         finally:
             self._open.discard(client)
+
+    async def _signed_in(self, client: _Client) -> Token:
+        if len(self._unsigned) >= MOST_UNSIGNED:
+            oldest = next(iter(self._unsigned))
+            del self._unsigned[oldest]
+            oldest.hurry()
+        self._unsigned[client] = None
+        try:
+            token = await client.sign_in()
+        finally:
+            self._unsigned.pop(client, None)
+        if len(self._open) >= self._around.stream_clients:
+            raise _no_room()
+        return token
 
     async def _shut(self, socket: WebSocket, code: int, *, last: str = "") -> None:
         with contextlib.suppress(RuntimeError, OSError, TimeoutError, WebSocketDisconnect):
@@ -247,6 +284,8 @@ class Streams:
         """The hub goes: tell everybody, and give them a moment."""
         for client in self._open:
             client.leave()
+        for client in self._unsigned:
+            client.hurry()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BYE_S):
                 while self._open:  # noqa: ASYNC110  # at most BYE_S, once in a process's life

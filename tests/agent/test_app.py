@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.adapters.sqlite import look_into, only_agent
+from agent.adapters.sqlite import SqliteOutbox, look_into, only_agent
 from agent.adapters.state_socket import ask, socket_path
 from agent.app import receiver, run
 from agent.settings import AgentSettings
 from bench.yard import Gateway, free_port
 from tests.e2e.scene import Adapter, Receiver
 from tests.rigs import eventually, mosquitto, mosquitto_passwords
-from wire.errors import RefusedError
+from wire import VERSION
+from wire.errors import RefusedError, UnavailableError
 from wire.ops.settings import check, load, write_secret
 
 LONG = "[sampling]\nupload_s = 600\ncommit_s = 60\n"
@@ -64,15 +65,22 @@ async def test_sigterm_commits_what_waits_and_ends_at_once(
     await gateway.agent.said("link.up", within_s=10)
     await lines[0].fixes(5)
     await asyncio.sleep(0.3)
-    waiting = (await gateway.status())["waiting"]
+    state = await gateway.status()
+    waiting = state["waiting"]
     assert isinstance(waiting, int)
     assert waiting >= 5
+    assert state["recorded"] == waiting, "nobody acknowledges here"
+    assert 0 < state["not_yet_on_disk"] <= waiting  # type: ignore[operator]  # a number
     status, took_s = await stopped(gateway)
     assert (status, clean(gateway)) == (0, True)
     assert took_s < 2.0
     kept = look_into(gateway.outbox)
     assert kept is not None
     assert kept["waiting"] == kept["recorded"] == waiting
+    told = gateway.agent.log.read_text().splitlines()
+    start = f"(version={VERSION} device=gw-1 hub=mqtt://127.0.0.1:{broker} receiver={gateway.line / 'gnss'})"
+    assert told[0].endswith(f"agent.start: the agent runs {start}")
+    assert told[-1].endswith(f"agent.stop: the agent has stopped (recorded={waiting} waiting={waiting} not_on_disk=0)")
     assert not socket_path(gateway.outbox).exists()
 
 
@@ -102,8 +110,29 @@ async def test_a_wrong_secret_is_told_and_not_tried_in_a_loop(tmp_path: Path, br
     assert told.count("link.again") <= 2, "1 to 3 s later, then ever more seldom"
     assert "refuses this credential" in told
     assert "b4d-s3cr3t" not in told, "the secret itself is not told"
-    assert (await gateway.status())["linked"] is False
+    state = await gateway.status()
+    assert state["linked"] is False
+    assert isinstance(state["link_error"], dict)
+    assert "refuses this credential" in state["link_error"]["error"]
+    assert 0 <= state["link_error"]["age_s"] < 5
     assert (await stopped(gateway))[0] == 0
+
+
+async def test_swapped_ports_are_named(tmp_path: Path, broker: int) -> None:
+    gateway = gateway_at(tmp_path / "v", broker)
+    gnss, obd = Receiver(gateway.line / "obd"), Adapter(gateway.line / "gnss")
+    await gateway.start_agent()
+    talking = asyncio.create_task(gnss.fixes(60))
+    ports = gateway.line
+    await gateway.agent.said(f"no ELM327 answers at {ports / 'obd'}: wrong port or baud?", within_s=15)
+    await gateway.agent.said(f"{ports / 'gnss'} is silent: wrong port", within_s=15)
+    talking.cancel()
+    await asyncio.gather(talking, return_exceptions=True)
+    assert (await stopped(gateway))[0] == 0
+    gnss.close()
+    await obd.unplug()
+    told = gateway.agent.log.read_text()
+    assert (told.count("obd.lost"), told.count("gnss.unheard")) == (1, 1)
 
 
 async def test_without_receiver_and_adapter_it_says_so_and_waits(tmp_path: Path, broker: int) -> None:
@@ -187,7 +216,9 @@ async def test_the_whole_agent_in_this_process(tmp_path: Path, broker: int, line
     assert isinstance(bus, dict)
     assert fix["lat_deg"] == pytest.approx(52.0, abs=0.01)
     assert bus["rpm"] == 2000.0
-    assert (state["running"], state["linked"], state["rejected"]) == (True, True, 0)
+    assert (state["running"], state["linked"], state["rejected"]) == (True, True, {})
+    assert state["link_error"] is None
+    assert state["recorded"] == state["committed_by_hub"] + state["waiting"]  # type: ignore[operator]  # numbers
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -203,6 +234,15 @@ def test_an_outbox_is_held_by_one_at_a_time(tmp_path: Path) -> None:
         pass
     with only_agent(path):
         assert not path.exists()
+
+
+async def test_an_outbox_that_can_not_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnavailableError, match="can't be held"), only_agent(tmp_path / "file" / "outbox.db"):
+        pass
+    (tmp_path / "folder.db").mkdir()
+    with pytest.raises(UnavailableError, match="can't be opened"):
+        await SqliteOutbox.open(tmp_path / "folder.db", now_ms=1)
 
 
 @pytest.mark.parametrize("folder", ["short", "long" * 25])

@@ -8,7 +8,7 @@ import pytest
 
 from agent.adapters.sqlite import SqliteOutbox
 from agent.events import HAPPENINGS
-from agent.flow import Recorder, unbroken
+from agent.recorder import Recorder, unbroken
 from tests.agent.test_flow import Clock, fix
 from wire.messages import Reading
 from wire.ops.watch import Watch

@@ -12,6 +12,7 @@ from agent import cli
 from tests.rigs import RECORDINGS
 from wire import VERSION
 
+PLUG = "is it plugged in, and is the path right (see /dev/serial/by-id)?"
 DRIVE = RECORDINGS / "nds-drive06.csv"
 
 
@@ -72,15 +73,37 @@ def test_wrong_arguments_are_status_2(shell: Shell, wrong: tuple[object, ...]) -
 
 
 def test_a_good_file_is_fine(shell: Shell, config: Path) -> None:
-    assert shell("config", "check", "--config", config) == (
-        0, f"{config}: fine, for gw-1 at mqtt://127.0.0.1:1\n", "",
-    )  # fmt: skip
+    status, out, err = shell("config", "check", "--config", config)
+    assert (status, out) == (0, f"{config}: fine, for gw-1 at mqtt://127.0.0.1:1\n")
+    assert err == f"warning: {config.parent}/gnss: no such port now; {PLUG}\n", "adapters come and go"
+
+
+def test_what_the_file_names_is_looked_at_and_all_is_told_at_once(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    path = written(
+        tmp_path, hub=f'url = "mqtts://h"\nca_file = "{tmp_path}/ca.pem"', outbox=f"{tmp_path}/file/outbox.db"
+    )
+    (tmp_path / "secret").chmod(0o644)
+    (tmp_path / "gnss").write_text("")
+    path.write_text(path.read_text() + "[cloud]\n")
+    for command in (("config", "check"), ("run",)):
+        status, out, err = shell(*command, "--config", path)
+        assert (status, out) == (2, "")
+        assert err.splitlines() == [
+            f"error: {path}: cloud: unknown setting; remove it or mend its name",
+            f"error: {tmp_path}/secret: others may read this secret; do: chmod 600 {tmp_path}/secret",
+            f"error: {tmp_path}/ca.pem: no certificate can be read: No such file or directory",
+            f"error: {tmp_path}/file/outbox.db: the outbox can't be kept: {tmp_path}/file is no folder",
+            f"error: {tmp_path}/gnss: this is no serial port",
+        ]
 
 
 @pytest.mark.parametrize("command", [("run",), ("status",), ("config", "check")])
 def test_all_faults_of_a_file_are_named_by_each_command(shell: Shell, tmp_path: Path, command: tuple[str, ...]) -> None:
     path = tmp_path / "agent.toml"
-    path.write_text('[device]\nid = "GW"\n[hub]\nurl = "mqtt://u:p@h"\n[gnss]\n[obd]\nrate_hz = 0\n[cloud]\n')
+    path.write_text(
+        '[device]\nid = "GW"\n[hub]\nurl = "mqtt://u:p@h"\n[gnss]\n[obd]\nrate_hz = 0\n[cloud]\n[outbox]\npath = "o.db"\n'
+    )
     status, out, err = shell(*command, "--config", path)
     assert (status, out) == (2, "")
     places = ["device.id", "device.secret_file", "hub.url", "gnss", "obd.path", "obd.rate_hz", "cloud"]
@@ -128,15 +151,16 @@ def test_run_with_a_certificate_that_is_none(shell: Shell, tmp_path: Path) -> No
 
 
 def test_run_where_no_outbox_can_be(shell: Shell, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    status, _, err = shell("run", "--config", written(tmp_path, outbox=str(tmp_path / "file" / "outbox.db")))
-    assert status == 3
-    assert err.startswith("error: ")
-    assert "the outbox can't be held" in err
     (tmp_path / "folder.db").mkdir()
-    status, _, err = shell("run", "--config", written(tmp_path, outbox=str(tmp_path / "folder.db")))
-    assert (status, err.count("\n")) == (3, 1)
-    assert "the outbox can't be opened" in err
+    for path, cause in (
+        (tmp_path / "file" / "o.db", f"{tmp_path}/file is no folder"),
+        (tmp_path / "folder.db", "a folder"),
+    ):
+        (tmp_path / "file").write_text("")
+        status, _, err = shell("run", "--config", written(tmp_path, outbox=str(path)))
+        assert (status, err.count("\n")) == (2, 1)
+        assert err.startswith(f"error: {path}: the outbox can't be kept: ")
+        assert cause in err
 
 
 def broken(folder: Path) -> dict[str, tuple[Path, int, str]]:

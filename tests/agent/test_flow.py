@@ -14,7 +14,6 @@ from agent.core.motion import Motion
 from agent.events import HAPPENINGS
 from agent.flow import (
     LiveLane,
-    Recorder,
     Senses,
     Vehicle,
     ask,
@@ -26,6 +25,7 @@ from agent.flow import (
     with_silence,
 )
 from agent.ports import Kind
+from agent.recorder import Recorder
 from wire.errors import UnavailableError
 from wire.messages import Fix, Live
 from wire.ops.watch import Watch
@@ -73,6 +73,7 @@ class Door:
         self._chunks = chunks
         self._ends = ends
         self.written: list[bytes] = []
+        self.place = "/dev/x"
 
     async def chunks(self) -> AsyncIterator[bytes]:
         for chunk in self._chunks:
@@ -142,37 +143,12 @@ async def test_ignition_makes_an_event_that_is_committed_at_once() -> None:
     assert s.live.state.force
 
 
-async def test_a_full_disk_keeps_records_in_memory_and_then_drops_fixes_not_events() -> None:
-    s = senses()
-    box(s).full = True
-    await s.recorder.add_event("sos", None)
-    for second in range(1, 7300):
-        s.recorder.add_fix(fix(second), s.vehicle.reading(0))
-    assert not await s.recorder.commit()
-    assert s.recorder.waiting == 7200
-    box(s).full = False
-    assert await s.recorder.commit()
-    rows = await box(s).read(1, 9999)
-    assert len(rows) == 7200
-    assert rows[0].kind is Kind.EVENT
-    assert await s.recorder.commit(), "nothing to do"
-
-
 async def test_a_crowded_window_closes_early() -> None:
     s = senses()
     for second in range(700):
         await take(fix(second), s)
     assert box(s).newest == 600
     assert s.recorder.waiting == 700
-
-
-async def test_the_commit_window_closes_by_itself() -> None:
-    s = senses()
-    s.recorder.add_fix(fix(1), s.vehicle.reading(0))
-    task = asyncio.ensure_future(s.recorder.keep_committing())
-    await asyncio.sleep(0.1)
-    task.cancel()
-    assert box(s).newest == 1
 
 
 async def test_silence_is_told_once_after_some_bytes() -> None:
@@ -221,6 +197,54 @@ async def test_no_fix_is_known_within_its_limit() -> None:
     await asyncio.sleep(1.1)
     task.cancel()
     assert s.watch.count("gnss.back") == 1  # type: ignore[attr-defined]  # as above
+
+
+async def heard_at(s: Senses, *now_ms: int) -> None:
+    """A second of the watch at each of these times."""
+    task = asyncio.ensure_future(watch_fixes(s))
+    for at_ms in now_ms:
+        await asyncio.sleep(0)
+        s.clock.now = at_ms  # type: ignore[attr-defined]  # the clock of this test
+        await asyncio.sleep(1.05)
+    task.cancel()
+
+
+async def test_a_port_that_gives_no_nmea_is_named_once_and_so_is_its_recovery(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "odograph")
+    s, more = senses(), asyncio.Event()
+
+    class Changing(Door):
+        async def chunks(self) -> AsyncIterator[bytes]:
+            yield b"ELM327 v1.5\r\r>"
+            await more.wait()
+            yield RMC
+            await asyncio.get_running_loop().create_future()
+
+    task = asyncio.ensure_future(collect(Changing(), nmea.Parser(), s))
+    await heard_at(s, 4000, 6000, 7000)
+    assert caplog.text.count("(error=/dev/x gives no NMEA: wrong port or wrong baud?)") == 1
+    assert s.watch.count("gnss.heard") == 0  # type: ignore[attr-defined]  # a Watch
+    more.set()
+    await asyncio.sleep(0.05)
+    assert s.watch.count("gnss.heard") == 1  # type: ignore[attr-defined]  # as above
+    await heard_at(s, 13_000)
+    assert caplog.text.count("/dev/x is silent") == 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert s.vehicle.line is None
+    await heard_at(s, 60_000)
+    assert s.watch.count("gnss.unheard") == 2, "a line that is not open is not complained about"  # type: ignore[attr-defined]  # as above
+
+
+async def test_a_port_without_an_adapter_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    s, door = senses(), Door(b"$GPTXT*00\r\n", ends=False)
+    task = asyncio.ensure_future(ask(door, Elm327(), s))
+    await asyncio.sleep(0.05)
+    s.clock.now = 2100  # type: ignore[attr-defined]  # the clock of this test
+    await asyncio.sleep(2.1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert caplog.text.count("no ELM327 answers at /dev/x: wrong port or baud?") == 1
 
 
 async def test_the_lane_keeps_only_the_newest() -> None:

@@ -10,7 +10,7 @@ from agent.flow import Senses, take
 from agent.uplink import Config, Uplink, cut, keep_tidy, stay_linked, take_ack
 from tests.agent.test_flow import box, fix, senses
 from wire.codec import decode_event, decode_live, encode_ack
-from wire.errors import LinkDownError, RefusedError, ServerDownError
+from wire.errors import LinkDownError, RefusedError, ServerDownError, SettingsError
 from wire.messages import Ack
 from wire.track import GENESIS, decode_batch
 
@@ -25,7 +25,7 @@ def up_of(s: Senses, **settings: float) -> Uplink:
 
 
 async def running(
-    up: Uplink, *line: MemorySession | LinkDownError | ServerDownError | RefusedError
+    up: Uplink, *line: MemorySession | LinkDownError | ServerDownError | RefusedError | SettingsError
 ) -> "asyncio.Task[None]":
     task = asyncio.ensure_future(stay_linked(MemoryLink(*line), up))
     await asyncio.sleep(0.03)
@@ -100,6 +100,21 @@ async def test_a_refused_batch_is_cut_smaller() -> None:
     await stopped(task)
 
 
+async def test_a_row_that_is_refused_again_and_again_is_not_sent_in_a_loop() -> None:
+    s = await filled(1)
+    up, session = up_of(s), MemorySession()
+    up.chance = lambda: 0.99
+    task = await running(up, session)
+    for _ in range(3):
+        session.inbox.put_nowait(("ack", ack_of(session, upto=None, h=None, bad="checksum")))
+        await asyncio.sleep(0.03)
+    assert names(session).count("track") == 1, "the next goes a second later"
+    assert up.track.not_before_ms == 990
+    s.clock.now = 980  # type: ignore[attr-defined]  # the clock of the test
+    await stopped(task)
+    assert s.watch.count("track.bad") == 3  # type: ignore[attr-defined]  # a Watch
+
+
 async def test_a_mark_that_is_elsewhere_is_followed() -> None:
     s = await filled(4)
     up, session = up_of(s), MemorySession()
@@ -169,13 +184,21 @@ async def test_losses_are_told_once_and_tried_again(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(uplink, "REFUSED_FIRST_S", 0.02)
     s = await filled()
     session = MemorySession()
+    up = up_of(s)
     task = await running(
-        up_of(s), LinkDownError("a"), ServerDownError("b"), ServerDownError("c"), RefusedError("d"), session
+        up,
+        LinkDownError("a"),
+        ServerDownError("b"),
+        ServerDownError("c"),
+        RefusedError("d"),
+        SettingsError(["e"]),
+        session,
     )
     await asyncio.sleep(0.3)
     assert names(session)[0] == "live"
+    assert up.fault == "e", "what is said last is kept for who asks"
     assert s.watch.count("link.down") == 1  # type: ignore[attr-defined]  # a Watch
-    assert s.watch.count("link.again") == 3  # type: ignore[attr-defined]  # as above
+    assert s.watch.count("link.again") == 4  # type: ignore[attr-defined]  # as above
     await stopped(task)
 
 

@@ -282,13 +282,15 @@ async def test_a_frame_beyond_the_limit_closes_with_1009(scene: Scene) -> None:
 AGENT = """
 [device]
 id = "van"
-secret_file = "s"
+secret_file = "HERE/s"
 [hub]
 url = "http://x"
 keepalive_s = 1
 [gnss]
 source = "serial"
 baudrate = 9600
+[outbox]
+path = "HERE/outbox.db"
 [sampling]
 eps_m = nan
 [log]
@@ -310,9 +312,55 @@ url = "mysql://x"
 [limits]
 client_rate = -1
 """
+URL = """
+[mqtt]
+url = "mqtt://user:secret@127.0.0.1"
+ca_file = "/nowhere/ca.pem"
+[redis]
+url = "redis://:secret@127.0.0.1:abc"
+[store]
+url = "postgresql://u:secret@127.0.0.1:abc/db"
+[page]
+tile_url = "https://[x/{z}/{x}/{y}.png"
+"""
+PORT = """
+[http]
+host = "a..b"
+[mqtt]
+url = "mqtt://127.0.0.1:99999"
+tls_key = "/nowhere/key.pem"
+[redis]
+url = "redis://127.0.0.1:0"
+[store]
+url = "postgresql://u:se/cret@127.0.0.1/db"
+"""
+OPTION = """
+[mqtt]
+url = "mqtt://127.0.0.1?keepalive=1"
+[redis]
+url = "redis://:secret@127.0.0.1?foo=1"
+[store]
+url = "postgresql://u:secret@127.0.0.1/db?foo=1"
+[limits]
+client_rate = inf
+"""
 FAULTS = {
     "agent": ("device.id", "hub.url", "hub.keepalive_s", "gnss.baudrate", "sampling.eps_m", "log.level"),
-    "hub": ("fleet", "log_level", "surprise", "http.port", "mqtt", "redis", "store", "limits.client_rate"),
+    "hub": (
+        "fleet",
+        "log_level",
+        "surprise",
+        "http.port",
+        "mqtt.url",
+        "mqtt.tls_cert",
+        "mqtt.tls_key",
+        "redis.url",
+        "store.url",
+        "limits.client_rate",
+    ),
+    "url": ("mqtt.url", "mqtt.ca_file", "redis.url", "store.url", "page.tile_url"),
+    "port": ("http.host", "mqtt.url", "mqtt.tls_key", "redis.url", "store.url"),
+    "option": ("mqtt.url", "redis.url", "store.url", "limits.client_rate"),
 }
 
 
@@ -326,18 +374,24 @@ async def ended(*arguments: str) -> tuple[int | None, str]:
 
 
 @pytest.mark.parametrize("command", ["run", "config check"])
-@pytest.mark.parametrize(("program", "settings"), [("agent", AGENT), ("hub", HUB)])
+@pytest.mark.parametrize(
+    ("case", "settings"), [("agent", AGENT), ("hub", HUB), ("url", URL), ("port", PORT), ("option", OPTION)]
+)
 async def test_every_fault_of_a_settings_file_is_named_at_once(
-    tmp_path: Path, program: str, settings: str, command: str
+    tmp_path: Path, case: str, settings: str, command: str
 ) -> None:
-    (tmp_path / "x.toml").write_text(settings)
+    program = "agent" if case == "agent" else "hub"
+    (tmp_path / "s").write_text("secret")
+    (tmp_path / "s").chmod(0o600)
+    (tmp_path / "x.toml").write_text(settings.replace("HERE", str(tmp_path)))
     status, err = await ended(f"{program}.cli", *command.split(), "--config", str(tmp_path / "x.toml"))
     assert status == 2, err
     assert "Traceback" not in err
     lines = [line for line in err.splitlines() if line.startswith("error: ")]
-    for place in FAULTS[program]:
+    for place in FAULTS[case]:
         assert any(f"x.toml: {place}: " in line for line in lines), f"{place} is not named:\n{err}"
-    assert len(lines) == len(err.splitlines()) == len(FAULTS[program])
+    assert len(lines) == len(err.splitlines()) == len(FAULTS[case])
+    assert "secret" not in err
 
 
 @pytest.mark.parametrize("program", ["agent", "hub"])

@@ -1,6 +1,7 @@
 """The command line: what it does, what it says, how it ends."""
 
 import argparse
+import asyncio
 import json
 import stat
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 
 from hub import cli
 from hub.core.access import matches
+from tests.hub.conftest import emptied
+from wire.ops.main import EXIT
 
 Capture = pytest.CaptureFixture[str]
 
@@ -42,8 +45,8 @@ def shell(tmp_path: Path, capsys: Capture) -> Shell:
 
 
 def test_people_and_things_are_added_and_listed(shell: Shell) -> None:
-    assert shell.json("fleet", "list") == [{"fleet": "main", "vehicles": 0}]
-    assert shell.run("fleet", "add", "north")[0] == 0
+    assert shell.run("fleet", "add", "north") == (0, "fleet north added\n", f"made a new store in {shell.data}\n")
+    assert shell.json("fleet", "list") == [{"fleet": "main", "vehicles": 0}, {"fleet": "north", "vehicles": 0}]
     assert shell.json("vehicle", "add", "van-1", "--fleet", "main", "--name", "Van 1", "--tag", "a", "--tag", "b") == {
         "vehicle": "van-1", "fleet": "main", "name": "Van 1", "tags": ["a", "b"],
     }  # fmt: skip
@@ -81,6 +84,7 @@ def test_a_secret_goes_to_a_file_for_its_owner_only(shell: Shell, tmp_path: Path
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert "secret" not in told
     assert stat.S_IMODE(shell.data.stat().st_mode) == 0o700
+    assert shell.run("mosquitto", "--out", str(tmp_path / "m"))[0] == 0
     for path in (shell.data / "secrets").iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -112,16 +116,74 @@ def test_mosquittos_files(shell: Shell, tmp_path: Path) -> None:
         (("device", "add", "ph-1", "--vehicle", "nothing"), 2, "wants gw-"),
         (("device", "add", "gw-1", "--vehicle", "x", "--from", "soon"), 5, "--from"),
         (("device", "suspend", "gw-9"), 4, "there is no device gw-9"),
-        (("token", "add", "x", "--scope", "all"), 2, "invalid choice"),
+        (("token", "add", "x", "--scope", "admin"), 2, "unrecognized arguments"),
+        (("token", "add", "x", "--days", "nan"), 2, "--days"),
+        (("token", "add", "x", "--days", "-1"), 2, "--days"),
+        (("token", "add", "x", "--days", "1e9"), 2, "--days"),
         (("run", "--config", "/nowhere.toml"), 2, "there is no such file"),
         (("config", "check", "--config", "/nowhere.toml"), 2, "there is no such file"),
         (("fly",), 2, "invalid choice"),
     ],
 )
 def test_what_is_wrong_is_said_with_a_status(shell: Shell, words: tuple[str, ...], status: int, said: str) -> None:
+    shell.run("vehicle", "add", "van-0")
     got, _out, err = shell.run(*words)
     assert (got, said in err) == (status, True), err
     assert "Traceback" not in err
+
+
+NEEDS_A_STORE = [
+    ("fleet", "list"), ("vehicle", "list"), ("device", "list"), ("device", "bind", "gw-1", "--vehicle", "van-1"),
+    ("device", "suspend", "gw-1"), ("device", "resume", "gw-1"), ("token", "add", "x"), ("token", "list"), ("login-code",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", NEEDS_A_STORE)
+def test_in_the_wrong_folder_nothing_is_made(shell: Shell, words: tuple[str, ...]) -> None:
+    status, out, err = shell.run(*words)
+    assert (status, out) == (4, "")
+    assert err == f"error: there is no store in {shell.data} yet; name the hub's folder with --data DIR\n"
+    assert not shell.data.exists()
+
+
+def test_what_introduces_makes_a_store_and_says_so_once(shell: Shell, tmp_path: Path) -> None:
+    for number, words in enumerate(
+        (("fleet", "add", "north"), ("vehicle", "add", "van-1"), ("mosquitto", "--out", str(tmp_path / "m")))
+    ):
+        shell.data = tmp_path / str(number)
+        assert shell.run(*words)[::2] == (0, f"made a new store in {shell.data}\n")
+        assert shell.run("device", "list")[::2] == (0, "")
+        assert shell.run("vehicle", "add", "van-2", "--fleet", "main")[::2] == (0, "")
+    shell.data = tmp_path / "device"
+    status, _out, err = shell.run("device", "add", "gw-1", "--vehicle", "van-1")
+    assert (status, err.splitlines()[0]) == (4, f"made a new store in {shell.data}")
+
+
+def test_a_data_folder_that_can_be_none(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    shell.data = tmp_path / "file" / "data"
+    for words in (("vehicle", "add", "van-1"), ("run",)):
+        status, _out, err = shell.run(*words)
+        assert (status, "can't be" in err, len(err.splitlines())) == (4, True, 1), err
+
+
+def test_postgresql_is_told_without_its_password(shell: Shell, tmp_path: Path, postgres_url: str) -> None:
+    asyncio.run(emptied(postgres_url))
+    config = tmp_path / "hub.toml"
+    config.write_text(f'[store]\nurl = "{postgres_url.replace("odograph@", "odograph:geheim@")}"\n')
+    status, _out, err = shell.run("token", "add", "x", "--config", str(config))
+    assert (status, "store.url" in err) == (4, True)
+    status, _out, err = shell.run("vehicle", "add", "van-1", "--config", str(config))
+    assert (status, err) == (0, f"made a new store in {postgres_url.replace('odograph@', '')}\n")
+    assert shell.run("mosquitto", "--out", str(tmp_path / "m"), "--config", str(config))[0] == 0
+    own = (shell.data / "secrets" / "hub-1-fast").read_text()
+    shell.data = tmp_path / "elsewhere"  # one store, another folder: the running hub must not be shut out
+    status, _out, err = shell.run("mosquitto", "--out", str(tmp_path / "m"), "--config", str(config))
+    assert (status, "--data DIR" in err) == (4, True)
+    assert shell.run("token", "add", "x", "--config", str(config))[0] == 0
+    assert not shell.data.exists()
+    hashes = dict(line.split(":", 1) for line in (tmp_path / "m" / "password_file").read_text().splitlines())
+    assert matches(hashes["hub-1-fast"], own.strip())
 
 
 def test_with_several_fleets_one_has_to_say_which(shell: Shell) -> None:
@@ -144,7 +206,6 @@ def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
         if isinstance(action, argparse._SubParsersAction):
             for sub in action.choices.values():
                 yield from commands(sub)
-            return
     yield parser
 
 
@@ -152,10 +213,12 @@ def test_every_command_has_an_example_that_parses() -> None:
     import shlex
 
     found = list(commands(cli.parser()))
-    assert len(found) == 15
+    assert len(found) == 15 + 5 + 1  # commands, their groups, and the whole
     for command in found:
-        example = (command.epilog or "").removeprefix("example: ")
+        assert (command.epilog or "").endswith(EXIT), command.prog
+        example = (command.epilog or "").splitlines()[1]
         words = shlex.split(example)
+        assert " ".join(words).startswith(command.prog), command.prog
         assert words[0] == "odograph-hub", command.prog
         assert cli.parser().parse_args(words[1:]).work
         assert command.format_help()

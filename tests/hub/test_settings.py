@@ -1,10 +1,11 @@
 """Settings: defaults run, every fault is named, no open door by accident."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from hub.settings import Hub, is_loopback
+from hub.settings import WITH_FILES, Hub
 from wire.errors import SettingsError
 from wire.ops.settings import check, load
 
@@ -24,7 +25,16 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load(path, Hub)
     text = "\n".join(caught.value.faults)
-    for place in ("name", "colour", "http.port", "mqtt", "redis", "store", "page", "limits.client_rate"):
+    for place in (
+        "name",
+        "colour",
+        "http.port",
+        "mqtt.url",
+        "redis.url",
+        "store.url",
+        "page.tile_url",
+        "limits.client_rate",
+    ):
         assert f": {place}: " in text, place
     assert len(caught.value.faults) == 8
 
@@ -53,9 +63,45 @@ def test_a_broker_with_tls_or_another_broker_may_listen_anywhere() -> None:
         check({"mqtt": {"tls_cert": "c.pem"}}, Hub, source="x")
 
 
-@pytest.mark.parametrize(
-    ("host", "is_near"), [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False),
-                          ("::", False), ("hub.example", False), ("", False)]
-)  # fmt: skip
-def test_loopback(host: str, *, is_near: bool) -> None:
-    assert is_loopback(host) is is_near
+def a_certificate(folder: Path, name: str) -> tuple[str, str]:
+    cert, key = folder / f"{name}.pem", folder / f"{name}.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return str(cert), str(key)
+
+
+def test_files_are_read_only_when_asked_and_every_fault_of_them_is_named(tmp_path: Path) -> None:
+    (cert, key), (_other, other_key) = a_certificate(tmp_path, "one"), a_certificate(tmp_path, "two")
+    locked = tmp_path / "locked.key"
+    subprocess.run(
+        ["openssl", "ec", "-aes256", "-passout", "pass:x", "-in", key, "-out", locked], check=True, capture_output=True
+    )
+    none = str(tmp_path / "none.pem")
+    (tmp_path / "junk.pem").write_text("junk")
+    junk = str(tmp_path / "junk.pem")
+    cases: list[tuple[dict[str, object], list[str]]] = [
+        ({"tls_cert": cert, "tls_key": key, "ca_file": cert}, []),
+        ({"tls_cert": none, "tls_key": none, "ca_file": none}, ["mqtt.ca_file", "mqtt.tls_cert", "mqtt.tls_key"]),
+        ({"tls_cert": junk, "tls_key": junk, "ca_file": junk}, ["mqtt.ca_file", "mqtt.tls_key"]),
+        ({"tls_cert": cert, "tls_key": other_key}, ["mqtt.tls_key"]),
+        ({"tls_cert": cert, "tls_key": str(locked)}, ["mqtt.tls_key"]),
+        ({"tls_cert": str(tmp_path), "tls_key": "a\0b"}, ["mqtt.tls_cert", "mqtt.tls_key"]),
+    ]
+    for mqtt, places in cases:
+        assert check({"mqtt": mqtt}, Hub, source="x").mqtt.tls_cert == mqtt["tls_cert"]
+        faults: list[str] = []
+        try:
+            check({"mqtt": mqtt}, Hub, source="x", context=WITH_FILES)
+        except SettingsError as error:
+            faults = error.faults
+        assert [fault.split(": ")[1] for fault in faults] == places, faults
+
+
+@pytest.mark.parametrize("host", ["", "a..b", "a b", "::x"])
+def test_a_host_that_is_none(host: str) -> None:
+    for part in ("http", "mqtt"):
+        with pytest.raises(SettingsError, match=f"{part}.host: "):
+            check({part: {"host": host}}, Hub, source="x")

@@ -9,6 +9,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 from wire.errors import OdographError
 
+EXIT = """exit status:
+  0 fine   1 a bug or a check that failed   2 wrong arguments or settings
+  3 something that is needed does not answer   4 refused   5 input that can't be read"""
+"""What both programs say about it in their help."""
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 
 

@@ -58,11 +58,47 @@ def login(url: str, identity: str, *, secret: str, ca_file: str | None = None, k
     return Login(parts.hostname, port, identity, secret, parts.scheme == "mqtts", ca_file, keepalive_s)
 
 
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # SSLError too
+        raise SettingsError([f"{ca_file}: no certificates to trust can be read: {error.strerror}"]) from None
+    context.sslsocket_class = _TlsSocket
+    return context
+
+
+class _HandshakeError(OSError):
+    """The TCP connection stands, TLS on it does not."""
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """paho would leave its socket open when the handshake fails."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # the signature of the library
+        try:
+            super().do_handshake(block)
+        except ssl.SSLCertVerificationError:
+            self.close()
+            raise
+        except OSError as error:
+            self.close()
+            raise _HandshakeError from error
+
+
+def _no_tls(place: str, cause: BaseException | None) -> UnavailableError:
+    """What a failed handshake means. A peer that speaks TLS and does not want us says so with an alert."""
+    if isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or ""):
+        return ServerDownError(f"{place} refuses the TLS handshake: {cause.reason}")
+    kind = LinkDownError if isinstance(cause, TimeoutError) else ServerDownError
+    return kind(f"{place} is reached, but it does not speak TLS: is this an mqtt:// port? ({cause})")
+
+
 class Connection:
     """Open with `Connection.open`. `lost` is done when the connection is gone; its result is the error that says why."""
 
-    def __init__(self, client: paho.Client, on_message: Callable[[str, bytes], None]) -> None:
+    def __init__(self, client: paho.Client, on_message: Callable[[str, bytes], None], *, where: Login) -> None:
         self._loop = asyncio.get_running_loop()
+        self._where = where
         self._client = client
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[UnavailableError] = self._loop.create_future()
@@ -98,11 +134,11 @@ class Connection:
         client.max_inflight_messages_set(0)
         client.username_pw_set(where.identity, where.secret)
         if where.tls:
-            client.tls_set_context(ssl.create_default_context(cafile=where.ca_file))
+            client.tls_set_context(_trust(where.ca_file))
         if will is not None:
             client.will_set(will.topic, will.payload, qos=1, retain=True)
-        connection = cls(client, on_message)
-        await connection._dial(where)
+        connection = cls(client, on_message, where=where)
+        await connection._dial()
         try:
             async with asyncio.timeout(handshake_s):  # not wait_for: that of Python 3.11 may swallow a cancel
                 await connection._connected
@@ -114,7 +150,8 @@ class Connection:
             raise
         return connection
 
-    async def _dial(self, where: Login) -> None:
+    async def _dial(self) -> None:
+        where = self._where
         dialling = self._loop.run_in_executor(None, self._client.connect, where.host, where.port, where.keepalive_s)
         place = f"{where.host}:{where.port}"
         try:
@@ -122,6 +159,8 @@ class Connection:
         except asyncio.CancelledError:
             dialling.add_done_callback(lambda done: done.exception() or self._client.disconnect())
             raise
+        except _HandshakeError as error:
+            raise _no_tls(place, error.__cause__) from None
         except (ConnectionRefusedError, ConnectionResetError) as error:
             raise ServerDownError(f"{place} refuses connections: {error.strerror}") from None
         except ssl.SSLCertVerificationError as error:
@@ -186,6 +225,10 @@ class Connection:
     def _on_disconnect(
         self, _client: paho.Client, _data: object, _flags: object, reason: ReasonCode, _properties: Properties | None
     ) -> None:
+        if not self._connected.done() and not self._where.tls:
+            place = f"{self._where.host}:{self._where.port}"
+            self._fail(ServerDownError(f"{place} closed the connection right after CONNECT: is this an mqtts:// port?"))
+            return
         silent = "keep alive" in str(reason).lower() or "timeout" in str(reason).lower()
         self._fail(LinkDownError("no answer to a ping") if silent else ServerDownError(f"connection closed: {reason}"))
 

@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,29 +14,35 @@ from wire.errors import SettingsError
 class Settings(BaseModel):
     """Base of each section: frozen, and an unknown key is a fault."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=Settings)
 
 
-def load(path: Path, model: type[Model]) -> Model:
-    """The checked settings of a file. Raises SettingsError with a line for each fault."""
+def load(path: Path, model: type[Model], *, context: Mapping[str, bool] | None = None) -> Model:
+    """The checked settings of a file. Raises SettingsError with a line for each fault. `context` goes to validators."""
+    return check(read(path), model, source=str(path), context=context)
+
+
+def read(path: Path) -> dict[str, object]:
+    """What stands in a TOML file, unchecked. Raises SettingsError."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError([f"{path}: there is no such file; make one, or name another with --config"]) from None
     except OSError as error:
         raise SettingsError([f"{path}: can't be read: {error.strerror}"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError([f"{path}: not TOML: {error}"]) from None
-    return check(data, model, source=str(path))
 
 
-def check(data: dict[str, object], model: type[Model], *, source: str) -> Model:
+def check(
+    data: dict[str, object], model: type[Model], *, source: str, context: Mapping[str, bool] | None = None
+) -> Model:
     """Settings from plain data. Raises SettingsError with a line for each fault."""
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=context)
     except ValidationError as error:
         faults = []
         for fault in error.errors(include_url=False, include_input=False):

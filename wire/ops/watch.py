@@ -59,6 +59,15 @@ class Watch:
             if event == name and all(values[known.index(key)] == value for key, value in labels.items())
         )
 
+    def counts(self, name: str, label: str) -> dict[str, int]:
+        """How often an event was counted, by the values of one of its labels, the most frequent first."""
+        at = self._known[name].labels.index(label)
+        found: Counter[str] = Counter()
+        for (event, values), n in self._counts.items():
+            if event == name:
+                found[values[at]] += n
+        return dict(found.most_common())
+
     def gauge(self, name: str, about: str, read: Callable[[], float]) -> None:
         """Declare a value that is read when metrics are asked for."""
         self._gauges[name] = (about, read)

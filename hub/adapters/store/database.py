@@ -14,10 +14,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hub.adapters.store.schema import HEAD
-from wire.errors import UnavailableError
+from wire.errors import RefusedError, UnavailableError
 from wire.ops.watch import WatchCall
 
 DOWN: tuple[type[BaseException], ...] = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
+AWAY, SAID_NO = frozenset({"08", "53", "57"}), frozenset({"28", "3D"})
+"""Classes of SQLSTATE: connection, resources, operator; and who is not let in, or asks for a database that is none."""
 MIGRATION_LOCK = 7_031_873
 
 
@@ -32,6 +34,7 @@ class Database:
         self._reader: AsyncEngine | None = None
         self._writes = asyncio.Lock()
         self._down = DOWN if url is None else (*DOWN, *_postgres_down())
+        self._faults: tuple[type[BaseException], ...] = (*self._down, DBAPIError)
 
     @property
     def is_postgres(self) -> bool:
@@ -42,8 +45,42 @@ class Database:
         """An insert of the dialect, that knows ON CONFLICT."""
         return postgresql.insert(table) if self.is_postgres else sqlite.insert(table)
 
-    async def open(self) -> None:
-        """Connect and bring the schema up to date. Raises UnavailableError."""
+    @property
+    def place(self) -> str:
+        """Where the store is, as a text for people, without a password."""
+        if self._url is None:
+            return str(self._path.parent)
+        parts = urlsplit(self._url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    async def open(self, *, make: bool = True) -> bool:
+        """Connect and bring the schema up to date; gives whether the store is new.
+
+        Raises UnavailableError, or RefusedError if the store says no. Without `make` it also refuses to make a new one.
+        """
+        if not make and not self.is_postgres and not self._path.exists():
+            raise self._missing()
+        try:
+            self._connect()
+            return await self._prepare(make=make)
+        except DBAPIError as error:
+            raise RefusedError(f"the store in {self.place} can't be used: {_short(error)}") from error
+        except UnavailableError as error:
+            if error.__cause__ is None or _state(error.__cause__) not in SAID_NO:
+                raise
+            raise RefusedError(f"{self.place} refuses: {_short(error.__cause__)}") from error
+        except OSError as error:
+            raise RefusedError(f"the store can't be in {self.place}: {error.strerror}") from error
+
+    def _missing(self) -> RefusedError:
+        cure = (
+            "start the hub on it once, or mend store.url"
+            if self.is_postgres
+            else "name the hub's folder with --data DIR"
+        )
+        return RefusedError(f"there is no store in {self.place} yet; {cure}")
+
+    def _connect(self) -> None:
         if self._url is not None:
             parts = urlsplit(self._url)
             engine = create_async_engine(
@@ -53,14 +90,20 @@ class Database:
             )  # fmt: skip
             self._writer = self._reader = engine
         else:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._writer = _sqlite_engine(self._path, size=1, begin="BEGIN IMMEDIATE", read_only=False)
             self._reader = _sqlite_engine(self._path, size=4, begin="BEGIN", read_only=True)
+
+    async def _prepare(self, *, make: bool) -> bool:
         async with self.writing() as tx:
             if self.is_postgres:
                 await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-            if not await tx.run_sync(_is_current):
+            version = await tx.run_sync(_version)
+            if version is None and not make:
+                raise self._missing()
+            if version != HEAD:
                 await tx.run_sync(_migrate)
+            return version is None
 
     async def close(self) -> None:
         """Give all connections back."""
@@ -81,8 +124,13 @@ class Database:
             else:
                 async with self._writes, self._writer.begin() as tx:
                     yield tx
-        except self._down as error:
+        except self._faults as error:
+            if not self._is_away(error):
+                raise
             raise UnavailableError(f"the store does not answer: {_short(error)}") from error
+
+    def _is_away(self, error: BaseException) -> bool:
+        return isinstance(error, self._down) or _state(error) in {*AWAY, *SAID_NO}
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -92,8 +140,15 @@ class Database:
         try:
             async with self._reader.connect() as tx:
                 yield tx
-        except self._down as error:
+        except self._faults as error:
+            if not self._is_away(error):
+                raise
             raise UnavailableError(f"the store does not answer: {_short(error)}") from error
+
+
+def _state(error: BaseException) -> str:
+    """The class of what PostgreSQL said, the first two letters of its SQLSTATE."""
+    return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")[:2]
 
 
 def _short(error: BaseException) -> str:
@@ -135,11 +190,11 @@ def _postgres_down() -> tuple[type[BaseException], ...]:
     )
 
 
-def _is_current(connection: Connection) -> bool:
-    """Whether the schema is the newest; then Alembic, slow to import, is not needed."""
+def _version(connection: Connection) -> str | None:
+    """Of the schema; if it is the newest, Alembic, slow to import, is not needed. None: there is no schema yet."""
     if not inspect(connection).has_table("alembic_version"):
-        return False
-    return bool(connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD)
+        return None
+    return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
 
 
 def _migrate(connection: Connection) -> None:

@@ -56,6 +56,11 @@ export function countryNames(countries: Countries): CountryName[] {
   });
 }
 
+/** The servers that `{s}` in the host stands for; MapLibre takes them in turn. */
+function hostsOf(url: string): string[] {
+  return url.includes("{s}") ? ["a", "b", "c"].map((name) => url.replace("{s}", name)) : [url];
+}
+
 export function mapStyle(tiles: Tiles): StyleSpecification {
   const sources: Record<string, SourceSpecification> = {
     countries: { type: "geojson", data: EMPTY, tolerance: 0.2 },
@@ -63,7 +68,7 @@ export function mapStyle(tiles: Tiles): StyleSpecification {
     tracks: { type: "geojson", data: EMPTY, tolerance: 0.1, maxzoom: 20, lineMetrics: true },
   };
   if (tiles.tile_url !== null) {
-    sources["tiles"] = { type: "raster", tiles: [tiles.tile_url], tileSize: 256, attribution: tiles.attribution };
+    sources["tiles"] = { type: "raster", tiles: hostsOf(tiles.tile_url), tileSize: 256, attribution: tiles.attribution };
   }
   const shown = tiles.tile_url === null ? ("visible" as const) : ("none" as const);
   const round = { "line-join": "round", "line-cap": "round" } as const;

@@ -121,3 +121,9 @@ def test_what_gpsd_really_said_at_any_cut(name: str) -> None:
             got += parser.feed(data[at : at + step])
             at += step
         assert got == expected
+
+
+def test_what_is_valid_is_counted_with_or_without_a_fix() -> None:
+    parser = Parser()
+    parser.feed(b'{"class":"VERSION"}\nnoise\n[1]\n{"class":"TPV","mode":1}\n')
+    assert (parser.speaks, parser.heard) == ("gpsd's JSON", 2)

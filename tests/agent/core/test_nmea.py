@@ -310,3 +310,9 @@ def test_ubx_between_sentences_changes_nothing() -> None:
 
 def test_an_epoch_without_place_is_nothing() -> None:
     assert Parser().feed(s("GPGST,120000,,,,,3.0,4.0,9.0") + s("GPGST,120001,,,,,3.0,4.0,9.0")) == []
+
+
+def test_what_is_valid_is_counted_with_or_without_a_fix() -> None:
+    parser = Parser()
+    parser.feed(b"$GPRMC,,V,,,,,,,,,,N*53\r\n$GPRMC,,V,,,,,,,,,,N*54\r\nnoise\r\n$PUBX,00*33\r\n")
+    assert (parser.speaks, parser.heard) == ("NMEA", 2)

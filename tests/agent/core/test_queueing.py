@@ -1,9 +1,14 @@
 """The track lane's pace: batch sizes, pauses, halving, patience."""
 
-from agent.core.queueing import FIRST_ROWS, Flight, Track, answered, overdue, sent, unlinked
+from agent.core import queueing
+from agent.core.queueing import FIRST_ROWS, Flight, Track, overdue, sent, unlinked
 from wire.messages import Ack
 
 S = "AbCdEf01-_x"
+
+
+def answered(track: Track, ack: Ack, now_ms: int, *, chance: float = 0.5, live_slow: bool = False) -> Track:
+    return queueing.answered(track, ack, now_ms, chance=chance, live_slow=live_slow)
 
 
 def test_one_batch_and_its_answer() -> None:
@@ -47,3 +52,18 @@ def test_patience_ends() -> None:
     assert not overdue(track, 9_999)
     assert overdue(track, 10_000)
     assert unlinked(track).flight is None
+
+
+def test_a_row_that_is_refused_again_and_again_waits_longer_each_time() -> None:
+    track, pauses = Track(limit=1), []
+    for _ in range(9):
+        track = answered(sent(track, 7, 7, 0), Ack(S, bad="checksum"), 100, chance=0.999)
+        pauses.append(round((track.not_before_ms - 100) / 1000))
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert unlinked(track).not_before_ms == track.not_before_ms, "a new link is no reason to hurry"
+    again = answered(sent(track, 7, 7, 0), Ack(S, bad="checksum"), 100, chance=0.0)
+    assert again.not_before_ms == 100, "full jitter"
+    other = answered(sent(track, 8, 8, 0), Ack(S, bad="checksum"), 100, chance=0.999)
+    assert other.not_before_ms == 1099, "another row begins anew"
+    taken = answered(sent(track, 7, 7, 0), Ack(S, upto=7, h=S), 100)
+    assert (taken.refusals, unlinked(taken).not_before_ms) == (0, 0)

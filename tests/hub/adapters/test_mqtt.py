@@ -13,7 +13,7 @@ from hub.adapters.mqtt import Link
 from tests.hub.makers import a_watch
 from tests.hub.oracle import REGISTRY, SECRETS
 from tests.rigs import eventually
-from wire.errors import LinkDownError, UnavailableError
+from wire.errors import LinkDownError, SettingsError, UnavailableError
 from wire.ops.mqtt import Connection, Login, login
 from wire.ops.watch import Watch
 
@@ -77,6 +77,15 @@ async def test_a_refused_link_tries_again(far: Far) -> None:
     await eventually(lambda: far.watch.count("broker.refused", reason="credential") > 0)
     far.secret = good
     await eventually(lambda: far.link.up)
+
+
+async def test_settings_that_can_not_be_used_end_the_link(tmp_path: Path) -> None:
+    def entry() -> Login:
+        return login("mqtts://127.0.0.1:1", "hub-1", secret="s", ca_file=str(tmp_path / "none.pem"))
+
+    link = Link("live", entry, filters=[], on_message=lambda _t, _d: None, watch=a_watch())
+    with pytest.raises(SettingsError, match=r"none\.pem"):
+        await asyncio.wait_for(link.run(), 5)
 
 
 @pytest.fixture

@@ -366,6 +366,31 @@ async def test_a_store_that_is_not_there_says_so(watch: Watch, tmp_path: Path) -
     await store.close()
 
 
+async def test_a_new_store_is_made_only_if_that_is_wanted(sql: SqlStore) -> None:
+    with pytest.raises(RefusedError, match="there is no store in"):
+        await sql.open(make=False)
+    assert sql.is_postgres or not sql._path.exists()
+    await sql.close()
+    assert await sql.open()
+    await sql.close()
+    for make in (False, True):
+        assert not await sql.open(make=make)
+        await sql.close()
+
+
+async def test_a_store_that_says_no_is_a_refusal(watch: Watch, tmp_path: Path, postgres_url: str) -> None:
+    (tmp_path / "x.db").write_bytes(b"no database at all" * 100)
+    (tmp_path / "file").touch()
+    bad = [SqlStore(tmp_path / "x.db", None, watch=watch), SqlStore(tmp_path / "file" / "x.db", None, watch=watch),
+           SqlStore(tmp_path, postgres_url.replace("/postgres", "/nowhere"), watch=watch),
+           SqlStore(tmp_path, postgres_url.replace("odograph@", "nobody:secret@"), watch=watch)]  # fmt: skip
+    for store in bad:
+        with pytest.raises(RefusedError, match=r"refuses|can't be") as caught:
+            await store.open()
+        assert "secret" not in str(caught.value)
+        await store.close()
+
+
 async def test_the_twin_can_be_down() -> None:
     store = MemoryStore()
     store.down = True

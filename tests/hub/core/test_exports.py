@@ -8,10 +8,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from hub.core import exports
-from hub.core.exports import FORMATS, Point, iso, points, when
+from hub.core.exports import FORMATS, Point, points, when
 from hub.core.registry import Stay
 from tests.hub.makers import STORE, T0, a_batch, a_row
 from wire.errors import DecodeError
+from wire.iso import iso
 from wire.messages import Fix
 from wire.schema import NAMES, row_of
 from wire.track import encode_batch

@@ -377,6 +377,20 @@ async def test_redis_that_was_away_is_brought_up_to_date(yard: Yard) -> None:
     assert yard.watch.count("redis.down") == 1
 
 
+async def test_a_redis_that_was_never_there_is_told_once_and_holds_nobody_up(yard: Yard) -> None:
+    yard.now.down = True
+    await yard.start()
+    yard.send("live", encode_live(LIVE))
+    yard.send("track", encode_batch(a_batch(1, 10)))
+    await eventually(lambda: len(yard.acks()) == 1)
+    await eventually(lambda: yard.watch.count("redis.retry") > 1)
+    assert (yard.watch.count("redis.down"), yard.watch.count("redis.up")) == (1, 0)
+    yard.now.down = False
+    await yard.is_shown(rx=T0 + 100, through=T0 + 10_000)
+    await eventually(lambda: yard.ingest.redis_fault is None)
+    assert (yard.watch.count("redis.down"), yard.watch.count("redis.up")) == (1, 1)
+
+
 async def test_a_redis_that_lost_everything_is_filled_again(yard: Yard) -> None:
     await yard.start()
     yard.send("live", encode_live(LIVE))
@@ -398,7 +412,7 @@ async def test_what_an_outside_redis_kept_is_taken_over_if_newer(yard: Yard) -> 
     yard.now._states["main"]["bent"] = replace(yard.now._states["main"]["van-1"], vehicle="bent", text='{"veh":5}')
     await yard.stop()
     await again.start()
-    await eventually(lambda: again.ingest.redis_fault is None)
+    await eventually(lambda: again.ingest.redis_tried)
     view = again.ingest.views.get("van-1")
     assert view is not None
     assert view.live is not None

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
+from hub.web.doors import security_headers
 from wire.geo import distance_m, moved
 from wire.messages import Live
 from wire.ops import clock
@@ -24,10 +25,6 @@ DIST = Path(__file__).parents[3] / "hub" / "pages" / "dist"
 CODE, TOKEN = "one-time", "odo-stub-token"
 EPS_M = 10.0
 HISTORY_S = 420
-POLICY = (
-    "default-src 'self'; connect-src 'self' ws: wss:; worker-src 'self'; img-src 'self' data: blob:; style-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
 
 
 @dataclass(slots=True)
@@ -135,6 +132,8 @@ class Stub:
         self.watchers: set[WebSocket] = set()
         self.codes = {CODE}
         self.down = False
+        self.tile_url: str | None = None
+        self.attribution = ""
         now = clock.utc_ms()
         for drive in drives:
             for second in range(HISTORY_S, 0, -1):
@@ -188,7 +187,8 @@ class Stub:
         @app.middleware("http")
         async def policy(request: Request, call_next: object) -> Response:
             response: Response = await call_next(request)  # type: ignore[operator]  # starlette's own type says object
-            response.headers["Content-Security-Policy"] = POLICY
+            for name, value in security_headers(self.tile_url):
+                response.headers[name.decode()] = value.decode()
             return response
 
         @app.post("/v1/login")
@@ -201,7 +201,7 @@ class Stub:
 
         @app.get("/page.json")
         async def page() -> dict[str, object]:
-            return {"tile_url": None, "attribution": ""}
+            return {"tile_url": self.tile_url, "attribution": self.attribution}
 
         @app.get("/v1/vehicles/{key}/track")
         async def track(key: str, request: Request) -> JSONResponse:
@@ -216,20 +216,29 @@ class Stub:
 
 
 @contextlib.asynccontextmanager
-async def serving(stub: Stub) -> AsyncIterator[str]:
-    """The stub on a free port of the loopback; yields its URL."""
+async def listening(app: FastAPI) -> AsyncIterator[int]:
+    """An application on a free port of the loopback; yields the port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        stub.app(), log_level="error", ws="websockets-sansio", lifespan="off", timeout_graceful_shutdown=1
-    )
+    config = uvicorn.Config(app, log_level="error", ws="websockets-sansio", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
-    tasks = [asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(stub.run())]
+    task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started:  # noqa: ASYNC110 - uvicorn tells it by this flag only
             await asyncio.sleep(0.02)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield listener.getsockname()[1]
     finally:
         server.should_exit = True
-        tasks[1].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(task, return_exceptions=True)
         listener.close()
+
+
+@contextlib.asynccontextmanager
+async def serving(stub: Stub) -> AsyncIterator[str]:
+    """The stub on a free port of the loopback; yields its URL."""
+    async with listening(stub.app()) as port:
+        running = asyncio.create_task(stub.run())
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)

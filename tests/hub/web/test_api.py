@@ -286,6 +286,12 @@ async def test_the_api_describes_itself_and_loads_nothing(web: Web) -> None:
         schema = (await http.get("/openapi.json")).json()
         text = (await http.get("/docs")).text
     assert {"/v1/vehicles", "/v1/near", "/v1/vehicles/{vehicle}/track", "/v1/login"} <= schema["paths"].keys()
+    for calls in schema["paths"].values():
+        for call in calls.values():
+            refused = call["responses"]["default"]["content"]["application/json"]["schema"]
+            assert refused == {"$ref": "#/components/schemas/ErrorBody"}
+            assert "422" not in call["responses"]
+    assert "HTTPValidationError" not in schema["components"]["schemas"]
     assert "https://" not in text
     assert "/v1/near" in text
 

@@ -198,11 +198,30 @@ async def test_limits(web: Web) -> None:
 async def test_the_hub_has_room_for_so_many(web: Web) -> None:
     await web.start()
     async with web.stream(), web.stream(), web.stream(), web.stream(), web.stream(None) as fifth:
+        await fifth.say({"op": "auth", "token": TOKEN})
         assert (await fifth.hear())["code"] == "too_many"
         assert await fifth.closed() == 4013
     await eventually(lambda: web.streams.count == 0)
     async with web.stream() as wire:
         assert (await wire.ask({"op": "ping"}))["op"] == "pong"
+
+
+async def test_strangers_that_say_nothing_shut_nobody_out(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.web.live.MOST_UNSIGNED", 6)
+    await web.start()
+    async with contextlib.AsyncExitStack() as stack:
+        strangers = [await stack.enter_async_context(web.stream(None)) for _ in range(6)]
+        clients = [await stack.enter_async_context(web.stream()) for _ in range(4)]
+        for wire in clients:  # each has taken the place of the stranger that waited longest
+            assert (await wire.ask({"op": "ping"}))["op"] == "pong"
+        assert web.streams.count == 4
+        assert (await strangers[0].hear())["code"] == "too_many"
+        assert await strangers[0].closed() == 4013
+        assert strangers[5].socket.close_code is None
+        late = await stack.enter_async_context(web.stream(None))
+        await late.say({"op": "auth", "token": TOKEN})
+        assert await late.closed() == 4013
+    await eventually(lambda: web.streams.count == 0)
 
 
 async def test_a_slow_client_gets_the_newest_and_a_stuck_one_is_closed(web: Web) -> None:

@@ -1,13 +1,19 @@
 """The MQTT connection against a real Mosquitto: login, PUBACK, wills, refusals, and what loss looks like."""
 
 import asyncio
-from collections.abc import Iterator
+import gc
+import socket
+import struct
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from bench.yard import Relay, free_port
 from tests.rigs import mosquitto, mosquitto_passwords
-from wire.errors import LinkDownError, RefusedError, ServerDownError, SettingsError
+from wire.errors import LinkDownError, RefusedError, ServerDownError, SettingsError, UnavailableError
 from wire.ops.mqtt import Connection, Login, Will, login
 
 
@@ -108,6 +114,130 @@ async def test_a_cancelled_dial_leaves_nothing_behind(broker: int) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A certificate for this machine, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return cert, key
+
+
+Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def says_nothing(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """As a broker that waits for the rest of what it takes for a long packet."""
+    await reader.read()
+
+
+async def hangs_up(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+
+
+async def resets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    sock: socket.socket = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+async def talks_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await writer.drain()
+
+
+async def refuses(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A TLS alert: fatal, handshake failure."""
+    await reader.read(1)
+    writer.write(b"\x15\x03\x03\x00\x02\x02\x28")
+    await writer.drain()
+
+
+@asynccontextmanager
+async def peer(does: Peer) -> AsyncIterator[int]:
+    """Something that listens and is not what we look for; gives its port."""
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await does(reader, writer)
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(one, "127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1]
+
+
+async def dialled(where: str, ca_file: str | None = None) -> None:
+    """Dial, and see that nothing of it stays open: an unclosed socket would be a warning, and that an error."""
+    try:
+        await Connection.open(
+            login(where, "gw-1", secret="s1", ca_file=ca_file), lambda _t, _p: None, connect_s=0.5, handshake_s=1.0
+        )
+    finally:
+        gc.collect()
+
+
+@pytest.mark.parametrize(
+    ("does", "kind"),
+    [
+        (says_nothing, LinkDownError),
+        (hangs_up, ServerDownError),
+        (resets, ServerDownError),
+        (talks_http, ServerDownError),
+    ],
+)
+async def test_tls_to_a_port_that_does_not_speak_it(
+    does: Peer, kind: type[Exception], certificate: tuple[str, str]
+) -> None:
+    async with peer(does) as port:
+        with pytest.raises(kind, match=rf":{port} is reached, but it does not speak TLS: is this an mqtt:// port\?"):
+            await dialled(f"mqtts://127.0.0.1:{port}", certificate[0])
+
+
+async def test_tls_to_a_plain_broker(broker: int, certificate: tuple[str, str]) -> None:
+    with pytest.raises(UnavailableError, match="does not speak TLS"):
+        await dialled(f"mqtts://127.0.0.1:{broker}", certificate[0])
+
+
+async def test_no_tls_to_a_broker_that_wants_it(certificate: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text(Path(certificate[0]).read_text())
+    (tmp_path / "key.pem").write_text(Path(certificate[1]).read_text())
+    lines = ["allow_anonymous true", f"certfile {tmp_path}/cert.pem", f"keyfile {tmp_path}/key.pem"]
+    with mosquitto(tmp_path, lines) as port:
+        with pytest.raises(
+            ServerDownError, match=rf":{port} closed the connection right after CONNECT: is this an mqtts://"
+        ):
+            await dialled(f"mqtt://127.0.0.1:{port}")
+        with pytest.raises(RefusedError, match="not trusted"):
+            await dialled(f"mqtts://127.0.0.1:{port}")
+        own = Login("127.0.0.1", port, "gw-1", "s1", tls=True, ca_file=certificate[0])
+        connection = await Connection.open(own, lambda _t, _p: None)
+        await connection.publish("odo/1/gw-1/up/live", b"over TLS")
+        await connection.close()
+    async with peer(hangs_up) as port:
+        with pytest.raises(ServerDownError, match="right after CONNECT"):
+            await dialled(f"mqtt://127.0.0.1:{port}")
+
+
+async def test_a_peer_that_speaks_tls_and_does_not_want_us_is_told_so(certificate: tuple[str, str]) -> None:
+    async with peer(refuses) as port:
+        with pytest.raises(ServerDownError, match=r"refuses the TLS handshake: \w*ALERT_HANDSHAKE_FAILURE"):
+            await dialled(f"mqtts://127.0.0.1:{port}", certificate[0])
+
+
+async def test_certificates_that_can_not_be_read_are_a_fault_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "no.pem").write_text("no PEM")
+    for name in ("nothing.pem", "no.pem"):
+        where = login("mqtts://127.0.0.1:1", "gw-1", secret="s", ca_file=str(tmp_path / name))
+        with pytest.raises(SettingsError, match=name):
+            await Connection.open(where, lambda _t, _p: None)
 
 
 def test_urls() -> None:

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from wire.errors import RefusedError, SettingsError, UnavailableError
 from wire.ops import clock
@@ -78,6 +78,7 @@ def test_watch_counts_logs_and_renders(caplog: pytest.LogCaptureFixture) -> None
         watch("a.b", n=4, why="y")
         watch("c")
     assert (watch.count("a.b"), watch.count("a.b", why="y"), watch.count("c")) == (5, 4, 1)
+    assert watch.counts("a.b", "why") == {"y": 4, 'x"\\\n': 1}
     assert len(caplog.records) == 2
     text = watch.render()
     assert 'odograph_agent_a_b_total{why="y"} 4' in text
@@ -89,10 +90,28 @@ def test_watch_counts_logs_and_renders(caplog: pytest.LogCaptureFixture) -> None
         watch("unknown")
 
 
+def test_the_context_of_a_check_reaches_the_validators(tmp_path: Path) -> None:
+    class Strict(Settings):
+        size: float = 1
+
+        @field_validator("size")
+        @classmethod
+        def _told(cls, value: float, info: ValidationInfo) -> float:
+            if info.context == {"files": True}:
+                raise ValueError("told")
+            return value
+
+    path = tmp_path / "x.toml"
+    path.write_text("size = 2")
+    assert load(path, Strict).size == 2
+    with pytest.raises(SettingsError, match="told"):
+        load(path, Strict, context={"files": True})
+    path.write_text("size = inf")
+    with pytest.raises(SettingsError, match="finite"):
+        load(path, Strict)
+
+
 def test_clock() -> None:
-    assert clock.iso(1_760_000_000_007) == "2025-10-09T08:53:20.007Z"
-    assert clock.from_iso("2025-10-09T08:53:20.007Z") == 1_760_000_000_007
-    assert clock.from_iso("2025-10-09T08:53:20") == 1_760_000_000_000
     assert clock.utc_ms() > 1_760_000_000_000
     assert clock.mono_ms() <= clock.mono_ms()
 

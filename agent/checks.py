@@ -1,0 +1,124 @@
+"""What can be checked of the settings without starting: secret, CA file, outbox folder, ports. All faults are named at once."""
+
+import os
+import ssl
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.settings import AgentSettings, Outbox
+from wire.errors import SettingsError
+from wire.ops.settings import check, read, secret
+
+Data = dict[str, object]
+PATHS = (("device", "secret_file"), ("hub", "ca_file"), ("gnss", "path"), ("obd", "path"), ("outbox", "path"))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is wrong. A port that refuses us is a fault, but no reason not to start: it may be mended while we run."""
+
+    faults: list[str] = field(default_factory=list)
+    ports: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def load_whole(path: Path, *, starting: bool = False) -> tuple[AgentSettings, list[str]]:
+    """The settings, and what is only worth a warning. Raises SettingsError with all faults of the file and around it.
+
+    `starting` lets ports that refuse us pass, if all the rest is fine: the agent opens them again and again anyway.
+    """
+    data = read(path)
+    found = look(data)
+    try:
+        settings = check(data, AgentSettings, source=str(path))
+    except SettingsError as error:
+        raise SettingsError([*error.faults, *found.faults, *found.ports]) from None
+    if found.faults or (found.ports and not starting):
+        raise SettingsError([*found.faults, *found.ports])
+    return settings, [*found.ports, *found.warnings]
+
+
+def look(data: Data) -> Found:
+    """Look at what the file names. Its own faults are told elsewhere: what is no path is passed over."""
+    found = Found()
+    found.faults.extend(
+        f"{section}.{key}: a path can't hold a NUL"
+        for section, key in PATHS
+        if "\0" in str(_section(data, section).get(key))
+    )
+    _look_at_secret(_path(data, "device", "secret_file"), found)
+    _look_at_ca(_path(data, "hub", "ca_file"), found)
+    _look_at_outbox(_path(data, "outbox", "path") or Outbox().path, found)
+    gnss = _section(data, "gnss")
+    receiver = _path(data, "gnss", "path") if gnss.get("source", "serial") == "serial" else None
+    adapter = _path(data, "obd", "path")
+    for port in (receiver, adapter):
+        _look_at_port(port, found)
+    if receiver and adapter and os.path.realpath(receiver) == os.path.realpath(adapter):
+        found.ports.append(f"{adapter}: gnss.path and obd.path are the same port")
+    return found
+
+
+def _section(data: Data, name: str) -> Data:
+    section = data.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _path(data: Data, section: str, key: str) -> Path | None:
+    value = _section(data, section).get(key)
+    return Path(value) if isinstance(value, str) and "\0" not in value else None
+
+
+def _look_at_secret(path: Path | None, found: Found) -> None:
+    if path is not None:
+        try:
+            secret(path)
+        except SettingsError as error:
+            found.faults.extend(error.faults)
+        except UnicodeDecodeError:
+            found.faults.append(f"{path}: the secret is no text")
+
+
+def _look_at_ca(path: Path | None, found: Found) -> None:
+    if path is not None:
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:  # SSLError too
+            found.faults.append(f"{path}: no certificate can be read: {error.strerror or error}")
+
+
+def _look_at_outbox(path: Path, found: Found) -> None:
+    """The file, or the nearest folder above it that is there: the rest is made at start."""
+    if os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be searched
+        found.faults.append(f"{path}: the outbox can't be kept: this is a folder; outbox.path names a file")
+        return
+    if os.path.lexists(path) and not os.access(path, os.R_OK | os.W_OK):
+        found.faults.append(f"{path}: the outbox can't be kept: no right to read and write it")
+        return
+    folder = path.parent
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    if not os.path.isdir(folder):  # noqa: PTH112  # likewise
+        found.faults.append(f"{path}: the outbox can't be kept: {folder} is no folder")
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        found.faults.append(f"{path}: the outbox can't be kept: no right to write in {folder}")
+
+
+def _look_at_port(path: Path | None, found: Found) -> None:
+    if path is None:
+        return
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        found.warnings.append(
+            f"{path}: no such port now; is it plugged in, and is the path right (see /dev/serial/by-id)?"
+        )
+        return
+    except OSError as error:
+        found.ports.append(f"{path}: {error.strerror}")
+        return
+    if not stat.S_ISCHR(mode):
+        found.ports.append(f"{path}: this is no serial port")
+    elif not os.access(path, os.R_OK | os.W_OK):
+        found.ports.append(f"{path}: no right to read and write it; add the user of the agent to the group dialout")

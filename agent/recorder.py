@@ -1,0 +1,120 @@
+"""Records on their way to the outbox: they wait in memory until a commit window closes, and a write is never cut in half."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
+
+from agent.ports import Clock, Kind, Outbox, Record, Stored
+from wire.codec import dump
+from wire.errors import UnavailableError
+from wire.messages import Fix, Reading
+from wire.ops.watch import WatchCall
+from wire.schema import row_of
+
+Result = TypeVar("Result")
+
+PENDING_MAX = 7_200
+CROWDED = 600
+
+
+async def unbroken(work: Coroutine[object, object, Result]) -> Result:
+    """Let a write run to its end even when the caller is cancelled meanwhile.
+
+    Half of it would leave disk and memory apart: seqs that are taken and not known, or a transaction that stays open.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+        raise
+
+
+class Recorder:
+    """Records wait here until the commit window closes; events close it at once. Nothing is sent before its commit."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, *, watch: WatchCall, commit_ms: int) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._watch = watch
+        self._commit_ms = commit_ms
+        self._pending: list[Record] = []
+        self._in_hand = 0
+        self._writing = asyncio.Lock()
+        self._failing = False
+        self.on_event: Callable[[Stored], None] = lambda _stored: None
+
+    @property
+    def unwritten(self) -> int:
+        """Records that are not on disk yet, those of the commit that runs included."""
+        return len(self._pending) + self._in_hand
+
+    @property
+    def recorded(self) -> int:
+        """Records so far: `waiting` of them and those that the hub has committed."""
+        return self._outbox.newest + self.unwritten
+
+    @property
+    def waiting(self) -> int:
+        """Records that the hub has not committed yet."""
+        return self.recorded - self._outbox.acked
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits that the window should close early; not while the disk refuses anyway."""
+        return len(self._pending) >= CROWDED and not self._failing
+
+    def add_fix(self, fix: Fix, reading: Reading) -> None:
+        """Keep a fix; it is committed with the others of its window."""
+        self._add(Record(Kind.FIX, fix.at_ms, dump(list(row_of(fix, reading)))))
+
+    async def add_event(self, kind: str, place: Fix | None, detail: dict[str, object] | None = None) -> None:
+        """Keep an event, commit at once, and hand it to the event lane."""
+        at_ms = self._clock.utc_ms()
+        where = (place.lat_deg, place.lon_deg) if place is not None else (None, None)
+        self._watch("event.made", kind=kind)
+        self._add(Record(Kind.EVENT, at_ms, dump([at_ms, kind, *where, detail or {}])))
+        await self.commit()
+
+    def _add(self, record: Record) -> None:
+        if len(self._pending) >= PENDING_MAX:
+            oldest_fix = next((i for i, kept in enumerate(self._pending) if kept.kind is Kind.FIX), 0)
+            del self._pending[oldest_fix]
+            self._watch("outbox.overflow")
+        self._pending.append(record)
+
+    async def commit(self) -> bool:
+        """Write what waits; False when the disk refuses and the records stay in memory."""
+        return await unbroken(self._commit())
+
+    async def _commit(self) -> bool:
+        async with self._writing:
+            batch, self._pending = self._pending, []
+            if not batch:
+                return True
+            self._in_hand = len(batch)
+            try:
+                stored = await self._outbox.put(batch)
+            except UnavailableError as error:
+                self._pending = batch + self._pending
+                self._failing = True
+                self._watch("outbox.failed", error=error)
+                return False
+            finally:
+                self._in_hand = 0
+        self._failing = False
+        self._watch("outbox.commit")
+        self._watch("outbox.record", n=len(stored))
+        for item in stored:
+            if item.kind is Kind.EVENT:
+                self.on_event(item)
+        return True
+
+    async def keep_committing(self) -> None:
+        """Close a commit window again and again."""
+        while True:
+            await asyncio.sleep(self._commit_ms / 1000.0)
+            await self.commit()
