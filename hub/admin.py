@@ -138,14 +138,33 @@ async def device_add(store: SqlStore, device: str, *, vehicle: str, start: str |
     role = role_of(device)
     if role is None or role.name != "gateway":
         raise SettingsError([f"device {device!r}: wants gw- and then a-z, 0-9, - and _, at most 32 in all"])
-    secret = secrets.token_urlsafe(32)
-    hashed = access.mosquitto_hash(secret, os.urandom(access.SALT_BYTES))
+    secret, hashed = _fresh_secret(secret_out)
     await store.add_device(device, vehicle, password_hash=hashed, valid_from_ms=_time(start), now_ms=utc_ms())
-    told = {"device": device, "vehicle": vehicle}
+    return _told(f"device {device} added", {"device": device, "vehicle": vehicle}, secret, secret_out)
+
+
+def _fresh_secret(secret_out: str | None) -> tuple[str, str]:
+    """A new secret and its hash. A file that is there may be the only copy of another secret: it is not touched."""
+    if secret_out is not None and Path(secret_out).exists():
+        raise RefusedError(f"{secret_out} is there already; name another file, or remove it first")
+    secret = secrets.token_urlsafe(32)
+    return secret, access.mosquitto_hash(secret, os.urandom(access.SALT_BYTES))
+
+
+def _told(what: str, data: dict[str, object], secret: str, secret_out: str | None) -> Said:
     if secret_out is not None:
         write_secret(Path(secret_out), secret)
-        return Said(f"device {device} added; its secret is in {secret_out}", told | {"secret_file": secret_out})
-    return Said(f"device {device} added; its secret, told only now:\n{secret}", told | {"secret": secret})
+        return Said(f"{what}; its secret is in {secret_out}", data | {"secret_file": secret_out})
+    return Said(f"{what}; its secret, told only now:\n{secret}", data | {"secret": secret})
+
+
+async def device_secret(store: SqlStore, device: str, *, secret_out: str | None) -> Said:
+    """Give a device a new secret; the old one is worth nothing from now on."""
+    if device not in (await store.registry()).devices:
+        raise RefusedError(f"there is no device {device}; add it with: odograph-hub device add")
+    secret, hashed = _fresh_secret(secret_out)
+    await store.set_credential(device, hashed, utc_ms())
+    return _told(f"device {device} has a new secret", {"device": device}, secret, secret_out)
 
 
 async def device_list(store: SqlStore) -> Said:
@@ -180,11 +199,21 @@ async def device_suspend(store: SqlStore, device: str, *, suspended: bool) -> Sa
 async def token_add(store: SqlStore, title: str, *, fleet: str | None, days: float | None) -> Said:
     """Add a token that may read; it is told once."""
     secret, now_ms = secrets.token_urlsafe(32), utc_ms()
-    of = the_fleet(await store.registry(), fleet)
+    registry = await store.registry()
+    of = the_fleet(registry, fleet)
+    if any((token.name, token.fleet) == (title, of) for token in registry.tokens.values()):
+        raise RefusedError(f"fleet {of} has a token {title} already; name it otherwise, or revoke that one")
     expires_ms = None if days is None else now_ms + round(days * 86_400_000)
     await store.add_token(Token(access.digest(secret), title, of, access.READ, expires_ms), now_ms)
     data = {"name": title, "fleet": of, "expires_ms": expires_ms, "token": secret}
     return Said(f"token {title} for fleet {of} added, told only now:\n{secret}", data)
+
+
+async def token_revoke(store: SqlStore, title: str, *, fleet: str | None) -> Said:
+    """Make a token worthless, within a second."""
+    of = the_fleet(await store.registry(), fleet)
+    await store.remove_token(title, of, utc_ms())
+    return Said(f"token {title} of fleet {of} is revoked", {"name": title, "fleet": of})
 
 
 async def token_list(store: SqlStore) -> Said:
@@ -224,7 +253,8 @@ async def mosquitto_files(store: SqlStore, settings: Hub, data: Path, *, out: st
     own = {identity: str((data / "secrets" / identity).resolve()) for identity in identities(settings)}
     text = (
         f"wrote password_file, acl_file and odograph.conf to {folder}\n"
-        f"include odograph.conf in mosquitto.conf, let Mosquitto's user own the files, and set mqtt.url for the hub\n"
+        f"let Mosquitto's user own them (chown -R mosquitto {folder}), add to mosquitto.conf: include_dir {folder}\n"
+        "and set mqtt.url for the hub\n"
         "write them again and reload Mosquitto (SIGHUP) when devices come or go"
     )
     return Said(text, {"out": str(folder), "identities": sorted(allowed), "own": own})

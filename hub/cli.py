@@ -6,10 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hub import admin
-from hub.settings import Hub
 from wire import VERSION
 from wire.ops import main as program
+
+try:
+    from hub import admin
+    from hub.settings import Hub
+except ModuleNotFoundError as missing:  # only the agent's part is installed
+    raise SystemExit(f"error: {missing.name} is not installed; odograph-hub needs the extra `hub`") from None
 
 Work = Callable[[argparse.Namespace], int]
 MOST_DAYS = 36_500
@@ -124,6 +128,12 @@ def _device_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         parser.add_argument("device", help="its identity, starting with gw-")
         parser.add_argument("--vehicle", required=True, help="the vehicle that it sits in")
         parser.add_argument("--from", dest="start", metavar="TIME", help="since when, as ISO 8601 or ms (default: now)")
+    secret = _command(device, "secret", "give a device a new secret; the old one is worth nothing then",
+                      example="device secret gw-7f3a --secret-out gw-7f3a.new",
+                      work=_acting(lambda g, _s, _d: partial(
+                          admin.device_secret, device=g.device, secret_out=g.secret_out)))  # fmt: skip
+    secret.add_argument("device", help="its identity")
+    secret.add_argument("--secret-out", metavar="FILE", help="write it here, for its owner only, instead of telling it")
     _command(
         device, "list", "list the devices", example="device list", work=_acting(lambda _g, _s, _d: admin.device_list)
     )
@@ -148,6 +158,11 @@ def _token_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     add.add_argument("--days", type=_days, help="how long it holds (default: for ever)")
     add.add_argument("--fleet", help="the fleet that it sees (default: the only one)")
     _command(token, "list", "list the tokens", example="token list", work=_acting(lambda _g, _s, _d: admin.token_list))
+    revoke = _command(token, "revoke", "make a token worthless, within a second", example="token revoke dashboard",
+                      work=_acting(lambda g, _s, _d: partial(
+                          admin.token_revoke, title=g.name, fleet=g.fleet)))  # fmt: skip
+    revoke.add_argument("name", help="its name")
+    revoke.add_argument("--fleet", help="its fleet (default: the only one)")
     code = _command(commands, "login-code", "make a one-use code for the live page", example="login-code",
                     work=_acting(lambda g, _s, _d: partial(admin.login_code, fleet=g.fleet)))  # fmt: skip
     code.add_argument("--fleet", help="the fleet that it shows (default: the only one)")

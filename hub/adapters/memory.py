@@ -108,6 +108,13 @@ class MemoryStore:
         self._wanted(token.fleet in self._registry.fleets, "fleet", token.fleet)
         self._change(tokens={**self._registry.tokens, token.digest: token})
 
+    async def remove_token(self, name: str, fleet: str, now_ms: int) -> None:  # noqa: ARG002  # as the port says
+        self._answer()
+        kept = {d: t for d, t in self._registry.tokens.items() if (t.name, t.fleet) != (name, fleet)}
+        if len(kept) == len(self._registry.tokens):
+            raise RefusedError(f"fleet {fleet} has no token {name}")
+        self._change(tokens=kept)
+
     async def add_login_code(self, code_digest: str, fleet: str, *, expires_ms: int, now_ms: int) -> None:  # noqa: ARG002  # as the port says
         self._wanted(fleet in self._registry.fleets, "fleet", fleet)
         self._codes[code_digest] = (fleet, expires_ms)

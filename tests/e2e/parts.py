@@ -1,6 +1,7 @@
 """What end-to-end tests share: waiting for a vehicle to drain, and reading the hub as a client does."""
 
 import asyncio
+import secrets
 import time
 
 import httpx
@@ -11,7 +12,7 @@ from wire.errors import UnavailableError
 
 async def token_of(hub: Hub) -> str:
     """A fresh token that may read."""
-    return str((await hub.json("token", "add", "test"))["token"])
+    return str((await hub.json("token", "add", f"test-{secrets.token_hex(4)}"))["token"])
 
 
 async def exported(hub: Hub, vehicle: str, token: str = "") -> str:

@@ -89,6 +89,35 @@ def test_a_secret_goes_to_a_file_for_its_owner_only(shell: Shell, tmp_path: Path
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_secret_never_overwrites_another_and_can_be_made_anew(shell: Shell, tmp_path: Path) -> None:
+    shell.json("vehicle", "add", "van-1")
+    out = tmp_path / "gw-1.secret"
+    shell.json("device", "add", "gw-1", "--vehicle", "van-1", "--secret-out", str(out))
+    before = out.read_text()
+    for words in (("device", "add", "gw-2", "--vehicle", "van-1"), ("device", "secret", "gw-1")):
+        status, _out, err = shell.run(*words, "--secret-out", str(out))
+        assert (status, out.read_text()) == (4, before)
+        assert "is there already" in err
+    assert [device["device"] for device in shell.json("device", "list")] == ["gw-1"], "nothing was added"
+    fresh = tmp_path / "gw-1.new"
+    assert shell.json("device", "secret", "gw-1", "--secret-out", str(fresh))["secret_file"] == str(fresh)
+    assert fresh.read_text() != before
+    assert len(shell.json("device", "secret", "gw-1")["secret"]) >= 43
+    assert shell.run("device", "secret", "gw-9")[0] == 4
+
+
+def test_tokens_have_names_of_their_own_and_are_revoked_by_them(shell: Shell) -> None:
+    shell.json("fleet", "add", "north")
+    for fleet in ("main", "north"):
+        shell.json("token", "add", "dash", "--fleet", fleet)
+    assert shell.run("token", "add", "dash", "--fleet", "main")[0] == 4
+    assert shell.json("token", "revoke", "dash", "--fleet", "main") == {"name": "dash", "fleet": "main"}
+    assert [one["fleet"] for one in shell.json("token", "list")] == ["north"]
+    status, _out, err = shell.run("token", "revoke", "dash", "--fleet", "main")
+    assert status == 4
+    assert "no token dash" in err
+
+
 def test_mosquittos_files(shell: Shell, tmp_path: Path) -> None:
     shell.json("vehicle", "add", "van-1")
     secret = shell.json("device", "add", "gw-1", "--vehicle", "van-1")["secret"]
@@ -213,7 +242,7 @@ def test_every_command_has_an_example_that_parses() -> None:
     import shlex
 
     found = list(commands(cli.parser()))
-    assert len(found) == 15 + 5 + 1  # commands, their groups, and the whole
+    assert len(found) == 17 + 5 + 1  # commands, their groups, and the whole
     for command in found:
         assert (command.epilog or "").endswith(EXIT), command.prog
         example = (command.epilog or "").splitlines()[1]

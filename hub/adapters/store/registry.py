@@ -137,6 +137,14 @@ class RegistryPart(Database):
             await _wanted(tx, schema.fleet.c.fleet, token.fleet, "odograph-hub fleet add")
             await tx.execute(schema.token.insert(), _token_row(token, now_ms))
 
+    async def remove_token(self, name: str, fleet: str, now_ms: int) -> None:
+        """Remove a token by its name. Raises RefusedError if the fleet has none of that name."""
+        token = schema.token.c
+        async with self._changing("token.revoke", name, now_ms, fleet=fleet) as tx:
+            gone = await tx.execute(schema.token.delete().where(token.name == name, token.fleet == fleet))
+            if gone.rowcount == 0:
+                raise RefusedError(f"fleet {fleet} has no token {name}")
+
     async def add_login_code(self, code_digest: str, fleet: str, *, expires_ms: int, now_ms: int) -> None:
         """Add a one-use login code."""
         async with self._changing("login-code.add", fleet, now_ms) as tx:

@@ -240,6 +240,10 @@ async def test_the_registry_says_who_is_who(store: AnyStore) -> None:
     after = await store.registry()
     assert (after.devices["gw-a"].suspended, after.devices["gw-a"].bindings[1].vehicle) == (True, "bus")
     assert after.version > registry.version
+    await store.remove_token("t", "main", T0)
+    assert (await store.registry()).tokens == {}
+    with pytest.raises(RefusedError, match="no token"):
+        await store.remove_token("t", "main", T0)
     assert await store.epoch() == 1
 
 
