@@ -82,7 +82,7 @@ node_home() {
 }
 
 pages() {
-    sources=$(find hub/pages -type f -not -path '*/node_modules/*' -not -path '*/dist/*' | LC_ALL=C sort)
+    sources=$(find hub/pages -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/.test-build/*' | LC_ALL=C sort)
     # shellcheck disable=SC2086
     stamp="hub/pages/dist/.built-$(cat $sources | sha256sum | cut -c1-16)"
     [ -e "$stamp" ] && return 0
