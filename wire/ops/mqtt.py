@@ -262,11 +262,6 @@ class Connection:
         else:
             future.set_result(None)
 
-    @property
-    def unacked(self) -> int:
-        """How many publishes wait for their PUBACK."""
-        return len(self._unacked)
-
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> asyncio.Future[None]:
         """Send now; the future is done at PUBACK, or fails with what `lost` tells."""
         future: asyncio.Future[None] = self._loop.create_future()

@@ -50,7 +50,7 @@ async def test_publish_is_acknowledged_and_heard(broker: int) -> None:
     await asyncio.gather(*(writer.publish("odo/1/gw-1/up/live", b"%d" % i) for i in range(100)))
     await until(heard, 100)
     assert [payload for _, payload in heard] == [b"%d" % i for i in range(100)]
-    assert writer.unacked == 0
+    assert not writer._unacked
     await writer.publish("odo/1/gw-1/up/live", b"last", qos=0)
     await until(heard, 101)
     await writer.close()
@@ -96,7 +96,7 @@ async def test_a_silent_server_is_a_link_that_is_down(broker: int) -> None:
     await sent if sent.done() else None
     await relay.stop()
     assert isinstance(await asyncio.wait_for(connection.lost, 5), ServerDownError)
-    assert connection.unacked == 0
+    assert not connection._unacked
 
 
 async def test_a_take_over_closes_the_older_connection(broker: int) -> None:
