@@ -47,6 +47,7 @@ class Drive:
     live: Live | None = None
     rx_ms: int | None = None
     waiting: int = 0
+    pace: int = 4
     behind: bool = False
     fixes: list[tuple[int, float, float]] = field(default_factory=list)
     committed: int = 0
@@ -70,7 +71,7 @@ class Drive:
 
     def sample(self, at_ms: int, accel: float) -> None:
         if self.linked:
-            step = 4 if self.behind else len(self.fixes)
+            step = self.pace if self.behind else len(self.fixes)
             self.committed = min(len(self.fixes), self.committed + step)
             self.behind = self.committed < len(self.fixes)
         self.waiting = len(self.fixes) - self.committed
