@@ -12,8 +12,9 @@ from agent.adapters.sqlite import SqliteOutbox, only_agent
 from agent.adapters.state_socket import answer, socket_path
 from agent.core import elm327, gpsd, nmea, sampler
 from agent.core.elm327 import Elm327
+from agent.dialogue import ask
 from agent.events import HAPPENINGS
-from agent.flow import LiveLane, Parser, Senses, Vehicle, ask, collect, reopening, watch_fixes
+from agent.flow import LiveLane, Parser, Senses, Vehicle, collect, reopening, watch_fixes
 from agent.ports import Bytes
 from agent.recorder import Recorder
 from agent.settings import AgentSettings, Obd

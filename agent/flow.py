@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.core import bus, hearing, motion, plausible, sampler
-from agent.core.bus import BusValue
-from agent.core.elm327 import BusState, Elm327
-from agent.ports import Bytes, Clock, Line
+from agent.ports import Bytes, Clock
 from agent.recorder import Recorder
 from wire.errors import UnavailableError
 from wire.messages import Fix, Live, Reading, Rejected
@@ -223,50 +221,6 @@ async def watch_fixes(senses: Senses) -> None:
             told = True
             senses.watch("gnss.nofix")
         _listen(hearing.Heard.NOTHING, senses)
-
-
-async def ask(line: Line, elm: Elm327, senses: Senses) -> None:
-    """Bus to the vehicle's state: a command out when its time has come, answers in. Ends with UnavailableError."""
-    chunks = line.chunks()
-    pending = asyncio.ensure_future(anext(chunks, b""))
-    await asyncio.sleep(0)  # opens the line
-    if pending.done():
-        pending.result()  # says why it can't be opened
-    senses.watch("obd.opened")
-    chunk = b""
-    try:
-        while True:
-            now_ms = senses.clock.mono_ms()
-            _hear(elm.feed(chunk, now_ms), line.place, senses, now_ms)
-            command = elm.next_command(now_ms)
-            if command is not None:
-                await line.write(command)
-            wake_ms = elm.wake_at
-            wait_s = None if wake_ms is None else max(0.001, (wake_ms - senses.clock.mono_ms()) / 1000.0)
-            await asyncio.wait({pending}, timeout=wait_s)
-            chunk = b""
-            if pending.done():
-                chunk = pending.result()
-                if not chunk:
-                    raise UnavailableError("the adapter's line has ended")
-                pending = asyncio.ensure_future(anext(chunks, b""))
-    finally:
-        pending.cancel()
-        with contextlib.suppress(asyncio.CancelledError, UnavailableError, StopAsyncIteration):
-            await pending
-
-
-def _hear(items: list[BusValue | Rejected | BusState], place: str, senses: Senses, now_ms: int) -> None:
-    for item in items:
-        if isinstance(item, BusValue):
-            senses.vehicle.signals = bus.step(senses.vehicle.signals, item, now_ms)
-            senses.watch("obd.value")
-        elif isinstance(item, BusState) and item.kind == "lost":
-            senses.watch("obd.lost", error=f"no ELM327 answers at {place}: wrong port or baud?")
-        elif isinstance(item, BusState):
-            senses.watch("obd.state", state=item.kind)
-        else:
-            senses.watch("obd.rejected", reason=item.reason)
 
 
 async def reopening(name: str, once: Callable[[], Awaitable[None]], senses: Senses) -> None:

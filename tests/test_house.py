@@ -110,6 +110,7 @@ def allowed_floors(name: str) -> set[str] | None:
         "flow": flow | {"agent.recorder"},
         "recorder": flow,
         "uplink": flow | {"agent.flow", "agent.recorder"},
+        "dialogue": flow | {"agent.flow", "agent.recorder"},
         "upkeep": flow | {"hub.flow"},
         "boards": flow,
         "settings": {"wire", "wire.ops", "hub.urls"},

@@ -11,12 +11,12 @@ from agent.core import bus, nmea, sampler
 from agent.core.bus import BusValue
 from agent.core.elm327 import Elm327
 from agent.core.motion import Motion
+from agent.dialogue import ask
 from agent.events import HAPPENINGS
 from agent.flow import (
     LiveLane,
     Senses,
     Vehicle,
-    ask,
     collect,
     current,
     reopening,
