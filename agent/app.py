@@ -3,19 +3,25 @@
 import asyncio
 import random
 import secrets
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 
+from agent.adapters.bluetooth import BluetoothDoor
 from agent.adapters.clock import GnssClock
 from agent.adapters.gpsd import GpsdDoor
 from agent.adapters.mqtt import MqttLink
 from agent.adapters.serial import SerialDoor
+from agent.adapters.serial_probe import adapter_rate
 from agent.adapters.sqlite import SqliteOutbox, only_agent
 from agent.adapters.state_socket import answer, socket_path
+from agent.adapters.tcp import TcpDoor
+from agent.adapters.udp import UdpDoor
 from agent.core import elm327, gpsd, nmea, sampler
 from agent.core.elm327 import Elm327
 from agent.dialogue import ask
 from agent.events import HAPPENINGS
 from agent.flow import LiveLane, Parser, Senses, Vehicle, collect, reopening, watch_fixes
-from agent.ports import Bytes
+from agent.ports import Bytes, Line
 from agent.recorder import Recorder
 from agent.settings import AgentSettings, Obd
 from agent.uplink import Config, Uplink, keep_tidy, stay_linked
@@ -27,6 +33,10 @@ from wire.ops.mqtt import Login, login
 from wire.ops.settings import secret
 from wire.ops.watch import Watch
 
+SILENT_S = 8.0
+"""A receiver that says nothing for so long is opened anew. Less than what `reopening` takes for a steady line, so that
+one that stays silent is tried ever more seldom, and told once."""
+
 
 def _login(settings: AgentSettings) -> Login:
     hub, device = settings.hub, settings.device
@@ -34,12 +44,37 @@ def _login(settings: AgentSettings) -> Login:
     return login(hub.url, device.id, secret=secret(device.secret_file), ca_file=ca_file, keepalive_s=hub.keepalive_s)
 
 
-def receiver(settings: AgentSettings) -> tuple[Bytes, Parser]:
+def receiver(settings: AgentSettings, on_baud: Callable[[int], object] | None = None) -> tuple[Bytes, Parser]:
     """The door of the receiver and the parser for what comes in by it."""
     gnss = settings.gnss
+    host, port = gnss.address
     if gnss.source == "gpsd":
-        return GpsdDoor(gnss.host, gnss.port), gpsd.Parser()
-    return SerialDoor(str(gnss.path), baud=gnss.baud), nmea.Parser()
+        return GpsdDoor(host, port, silence_s=SILENT_S), gpsd.Parser()
+    if gnss.source == "tcp":
+        return TcpDoor(host, port, silence_s=SILENT_S), nmea.Parser()
+    if gnss.source == "udp":
+        return UdpDoor(host, port, sender=gnss.sender, silence_s=SILENT_S), nmea.Parser()
+    return SerialDoor(str(gnss.path), baud=gnss.baud, silence_s=SILENT_S, on_baud=on_baud), nmea.Parser()
+
+
+async def adapter(obd: Obd, known_baud: int | None = None) -> tuple[Line, int | None]:
+    """The line to the ELM327, ready to be written to, and its speed if that was found. Raises UnavailableError."""
+    if obd.host is not None:
+        wifi = TcpDoor(obd.host, obd.port)
+        await wifi.connect()
+        return wifi, None
+    if obd.bluetooth is not None:
+        radio = BluetoothDoor(obd.bluetooth, obd.channel)
+        await radio.connect()
+        return radio, None
+    path = str(obd.path)
+    rate = await adapter_rate(path, first=known_baud) if obd.baud == "auto" else obd.baud
+    return SerialDoor(path, baud=rate), rate if obd.baud == "auto" else None
+
+
+def floor_ms(day: date) -> int:
+    """The first moment of a day."""
+    return round(datetime.combine(day, datetime.min.time(), UTC).timestamp() * 1000)
 
 
 def _sampler(settings: AgentSettings) -> sampler.Config:
@@ -59,8 +94,8 @@ async def run(settings: AgentSettings) -> None:
 
 
 async def _run(settings: AgentSettings, where: Login) -> None:
-    watch, time = Watch("agent", HAPPENINGS), GnssClock()
-    outbox = await SqliteOutbox.open(settings.outbox.path, now_ms=clock.utc_ms())
+    watch, time = Watch("agent", HAPPENINGS), GnssClock(floor_ms=floor_ms(settings.gnss.floor))
+    outbox = await SqliteOutbox.open(settings.outbox.path, now=time.now())
     recorder = Recorder(outbox, time, watch=watch, commit_ms=round(settings.sampling.commit_s * 1000))
     senses = Senses(Vehicle(), recorder, LiveLane(_sampler(settings)), time, watch)
     uplink = Uplink(
@@ -72,6 +107,7 @@ async def _run(settings: AgentSettings, where: Login) -> None:
         random.SystemRandom().random,
     )  # fmt: skip
     recorder.on_event = uplink.take_event
+    recorder.on_dated = uplink.nudge.set
     watch(
         "agent.start",
         version=VERSION,
@@ -85,6 +121,7 @@ async def _run(settings: AgentSettings, where: Login) -> None:
             *([] if settings.obd is None else [_sense_bus(settings.obd, senses)]),
             watch_fixes(senses),
             recorder.keep_committing(),
+            recorder.keep_dating(),
             stay_linked(MqttLink(where), uplink),
             keep_tidy(uplink),
             _tell_state(settings, uplink, watch),
@@ -98,17 +135,27 @@ async def _run(settings: AgentSettings, where: Login) -> None:
 
 
 async def _sense_position(settings: AgentSettings, senses: Senses) -> None:
+    path = settings.gnss.path
+    door, _ = receiver(settings, lambda baud: senses.watch("gnss.baud", path=path, baud=baud))
+
     async def once() -> None:
-        door, parser = receiver(settings)
-        await collect(door, parser, senses)
+        _, parser = receiver(settings)
+        await collect(door, parser, senses)  # the same door again: it remembers the speed
 
     await reopening("gnss", once, senses)
 
 
 async def _sense_bus(obd: Obd, senses: Senses) -> None:
+    known: int | None = None
+
     async def once() -> None:
-        adapter = Elm327(elm327.Config(slot_ms=round(1000 / obd.rate_hz)))
-        await ask(SerialDoor(str(obd.path), baud=obd.baud), adapter, senses)
+        nonlocal known
+        elm = Elm327(elm327.Config(slot_ms=round(1000 / obd.rate_hz)))
+        line, found = await adapter(obd, known)
+        if found != known:
+            known = found
+            senses.watch("obd.baud", path=obd.path, baud=found)
+        await ask(line, elm, senses)
 
     await reopening("obd", once, senses)
 

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agent.core import bus, hearing, motion, plausible, sampler
+from agent.core.timing import Verdict
 from agent.ports import Bytes, Clock
 from agent.recorder import Recorder
 from wire.errors import UnavailableError
@@ -42,6 +43,8 @@ class Vehicle:
     signals: bus.State = field(default_factory=bus.State)
     moving: motion.State = field(default_factory=motion.State)
     judging: plausible.State = field(default_factory=plausible.State)
+    undated: plausible.State = field(default_factory=plausible.State)
+    misdated: bool = False
     fix_mono_ms: int | None = None
     line: hearing.State | None = None
 
@@ -170,8 +173,44 @@ async def sort(items: list[Fix | Rejected], senses: Senses) -> None:
             await take(item, senses)
 
 
-async def take(fix: Fix, senses: Senses) -> None:
-    """One fix: plausible, recorded, judged by motion, and offered to the live lane when the hub would be wrong."""
+async def dated(fix: Fix, senses: Senses) -> Fix | None:
+    """The fix with its true time, or None if it can't be used now: its time leaps, or nobody knows the time yet."""
+    true_ms, verdict = senses.clock.judge(fix.at_ms)
+    wrong = verdict is Verdict.UNUSABLE
+    if wrong and not senses.vehicle.misdated:
+        senses.watch("gnss.wrong-date", told_ms=fix.at_ms)
+        await senses.recorder.add_event("wrong-date", fix, {"told_ms": fix.at_ms})
+    senses.vehicle.misdated = wrong
+    if verdict is Verdict.LEAP:
+        senses.watch("gnss.rejected", reason=verdict.value)
+        return None
+    if verdict is Verdict.RIGHT:
+        return fix
+    senses.watch("gnss.redated", how=verdict.value)
+    if true_ms is None:
+        true_ms = senses.clock.now().at_ms
+    if true_ms is not None:
+        return replace(fix, at_ms=true_ms)
+    _keep_undated(fix, senses)
+    return None
+
+
+def _keep_undated(fix: Fix, senses: Senses) -> None:
+    """A place at an unknown time is judged by the clock that never steps, kept, and dated later."""
+    vehicle, now_ms = senses.vehicle, senses.clock.mono_ms()
+    vehicle.undated, judged = plausible.step(vehicle.undated, replace(fix, at_ms=now_ms))
+    if isinstance(judged, Rejected):
+        senses.watch("gnss.rejected", reason=judged.reason)
+        return
+    vehicle.fix_mono_ms = now_ms
+    senses.recorder.add_fix(fix, vehicle.reading(now_ms), dated=False)
+
+
+async def take(told: Fix, senses: Senses) -> None:
+    """One fix: dated, plausible, recorded, judged by motion, and offered to the live lane when the hub would be wrong."""
+    fix = await dated(told, senses)
+    if fix is None:
+        return
     vehicle, now_ms = senses.vehicle, senses.clock.mono_ms()
     vehicle.judging, judged = plausible.step(vehicle.judging, fix)
     if isinstance(judged, Rejected):
@@ -180,7 +219,6 @@ async def take(fix: Fix, senses: Senses) -> None:
     if vehicle.fix_mono_ms is not None and now_ms - vehicle.fix_mono_ms > NO_FIX_MS:
         senses.watch("gnss.back", after_s=(now_ms - vehicle.fix_mono_ms) // 1000)
     vehicle.fix_mono_ms = now_ms
-    senses.clock.heard(fix.at_ms)
     senses.watch("gnss.fix")
     reading = vehicle.reading(now_ms)
     senses.recorder.add_fix(fix, reading)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from agent.core.dating import Moment
+from agent.core.timing import Verdict
 from wire.errors import UnavailableError
 from wire.messages import Status
 
@@ -31,14 +33,14 @@ class Line(Bytes, Protocol):
 class Clock(Protocol):
     """Time, from one place."""
 
-    def utc_ms(self) -> int:
-        """The best idea of UTC: from GNSS once it has spoken, else the system's."""
+    def now(self) -> Moment:
+        """This moment: by UTC once somebody has told it, and always by boot and monotonic clock."""
 
     def mono_ms(self) -> int:
         """A clock that never steps."""
 
-    def heard(self, at_ms: int) -> None:
-        """The receiver has told the time."""
+    def judge(self, at_ms: int) -> tuple[int | None, Verdict]:
+        """The receiver has told the time of a fix that has just come: its true time, or None, and what it was worth."""
 
 
 class Kind(StrEnum):
@@ -50,20 +52,20 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record before it has a seq: its kind, its time and its body as kept."""
+    """A record before it has a seq: its kind, its moment and its body as kept. Without UTC it is open: see `core.dating`."""
 
     kind: Kind
-    at_ms: int
+    moment: Moment
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A record in the outbox, with its seq and the chain hash up to it."""
+    """A record in the outbox, with its seq and the chain hash up to it. `at_ms` is None as long as it is open."""
 
     seq: int
     kind: Kind
-    at_ms: int
+    at_ms: int | None
     body: bytes
     h: str
 
@@ -92,6 +94,10 @@ class Outbox(Protocol):
         """The newest seq that the hub has committed."""
 
     @property
+    def ready(self) -> int:
+        """The newest seq that may be sent: nothing from the first open record on, whose body may still change."""
+
+    @property
     def low(self) -> int:
         """The lowest seq that is still there."""
 
@@ -106,6 +112,18 @@ class Outbox(Protocol):
 
     async def hash_at(self, seq: int) -> str | None:
         """The chain hash at a seq, or None when the record is no longer there."""
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether `settle_times` has something to do: open records, or a boot that the hub has no time of yet."""
+
+    async def settle_times(self, now: Moment, wait_ms: int) -> int:
+        """Make open records final; gives how many were. Raises UnavailableError and changes nothing.
+
+        Those of this boot are dated when `now` has UTC. Those that have waited for `wait_ms`, and those of another boot,
+        which nobody can date here any more, become undated. The chain is made anew from the first of them on.
+        When `now` has UTC and records of this boot went out undated, a `time-known` event is added.
+        """
 
     async def settle(self, upto: int, h: str) -> Settled:
         """Take the hub's mark. A mark that goes back is taken too; one that does not fit the chain forks the store."""

@@ -5,17 +5,21 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
+from agent.core.dating import Moment, event_body
 from agent.ports import Clock, Kind, Outbox, Record, Stored
 from wire.codec import dump
 from wire.errors import UnavailableError
 from wire.messages import Fix, Reading
 from wire.ops.watch import WatchCall
-from wire.schema import row_of
+from wire.schema import AT_MS, row_of
 
 Result = TypeVar("Result")
 
 PENDING_MAX = 7_200
 CROWDED = 600
+OPEN_MS = 600_000
+"""So long a record waits for somebody to tell the time."""
+DATE_EVERY_S = 1.0
 
 
 async def unbroken(work: Coroutine[object, object, Result]) -> Result:
@@ -46,6 +50,7 @@ class Recorder:
         self._writing = asyncio.Lock()
         self._failing = False
         self.on_event: Callable[[Stored], None] = lambda _stored: None
+        self.on_dated: Callable[[], None] = lambda: None
 
     @property
     def unwritten(self) -> int:
@@ -67,16 +72,20 @@ class Recorder:
         """Whether so much waits that the window should close early; not while the disk refuses anyway."""
         return len(self._pending) >= CROWDED and not self._failing
 
-    def add_fix(self, fix: Fix, reading: Reading) -> None:
-        """Keep a fix; it is committed with the others of its window."""
-        self._add(Record(Kind.FIX, fix.at_ms, dump(list(row_of(fix, reading)))))
+    def add_fix(self, fix: Fix, reading: Reading, *, dated: bool = True) -> None:
+        """Keep a fix; it is committed with the others of its window. One that is not `dated` is open until time is known."""
+        now = self._clock.now()
+        row: list[int | None] = list(row_of(fix, reading))
+        if not dated:
+            row[AT_MS] = None
+        self._add(Record(Kind.FIX, Moment(row[AT_MS], now.boot, now.mono_ms), dump([*row])))
 
     async def add_event(self, kind: str, place: Fix | None, detail: dict[str, object] | None = None) -> None:
         """Keep an event, commit at once, and hand it to the event lane."""
-        at_ms = self._clock.utc_ms()
+        now = self._clock.now()
         where = (place.lat_deg, place.lon_deg) if place is not None else (None, None)
         self._watch("event.made", kind=kind)
-        self._add(Record(Kind.EVENT, at_ms, dump([at_ms, kind, *where, detail or {}])))
+        self._add(Record(Kind.EVENT, now, event_body(now, kind, where, detail or {})))
         await self.commit()
 
     def _add(self, record: Record) -> None:
@@ -118,3 +127,21 @@ class Recorder:
         while True:
             await asyncio.sleep(self._commit_ms / 1000.0)
             await self.commit()
+
+    async def keep_dating(self) -> None:
+        """Give open records their time as soon as it is known; after `OPEN_MS` they go without."""
+        while True:
+            await asyncio.sleep(DATE_EVERY_S)
+            if self._outbox.unsettled:
+                await self.settle_times()
+
+    async def settle_times(self) -> None:
+        """Make open records final whose time is known, or who have waited long enough."""
+        try:
+            settled = await unbroken(self._outbox.settle_times(self._clock.now(), OPEN_MS))
+        except UnavailableError as error:
+            self._watch("outbox.failed", error=error)
+            return
+        if settled:
+            self._watch("outbox.dated", n=settled)
+            self.on_dated()

@@ -1,13 +1,17 @@
 """The agent's settings: one TOML file, every key declared here with its text."""
 
 import re
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, ValidationInfo, field_validator
 
+from wire import BUILT_MS
 from wire.ops.settings import Settings
 from wire.topics import IDENTITY
+
+BUILT = date(1970, 1, 1) + timedelta(milliseconds=BUILT_MS)
 
 
 class Device(Settings):
@@ -53,30 +57,123 @@ class Hub(Settings):
         return value
 
 
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?")
+BLUETOOTH = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){5}")
+GPSD_PORT = 2947
+SLOWEST, FASTEST = 1200, 921_600
+NEEDED, FREE = "needed", "free"
+USES = {
+    "serial": {"path": NEEDED},
+    "gpsd": {"host": FREE, "port": FREE},
+    "tcp": {"host": NEEDED, "port": NEEDED},
+    "udp": {"host": FREE, "port": NEEDED, "sender": FREE},
+}
+"""Which settings of `[gnss]` a source has. A path beside another source is let pass: it is often only switched off."""
+
+
+def _baud(value: object) -> object:
+    if value != "auto" and not (type(value) is int and SLOWEST <= value <= FASTEST):
+        raise ValueError(f"wants auto, or a number from {SLOWEST} to {FASTEST}")
+    return value
+
+
+Baud = Annotated[Literal["auto"] | int, PlainValidator(_baud)]
+
+
+def _host(value: str | None) -> str | None:
+    if value is not None and not HOST.fullmatch(value):
+        raise ValueError("wants a name or an address, without port and without ://")
+    return value
+
+
+Host = Annotated[str | None, AfterValidator(_host)]
+
+
 class Gnss(Settings):
     """The receiver."""
 
-    source: Literal["serial", "gpsd"] = Field(
-        default="serial", description="`serial` for a port, `gpsd` for a running gpsd"
-    )
-    path: Path | None = Field(default=None, description="serial port, best by its stable name under /dev/serial/by-id/")
-    baud: int = Field(default=9600, ge=1200, le=921_600, description="speed of the serial port")
-    host: str = Field(default="127.0.0.1", description="where gpsd listens")
-    port: int = Field(default=2947, ge=1, le=65_535, description="port of gpsd")
+    model_config = ConfigDict(validate_default=True)
 
-    @model_validator(mode="after")
-    def _has_port(self) -> "Gnss":
-        if self.source == "serial" and self.path is None:
-            raise ValueError("source is serial: `path` must name the port")
-        return self
+    source: Literal["serial", "gpsd", "tcp", "udp"] = Field(
+        default="serial",
+        description="`serial` for a port, `gpsd` for a running gpsd, `tcp` to fetch NMEA from a router, `udp` to be sent it",
+    )
+    path: Path | None = Field(
+        default=None,
+        description="`serial`: the port, best by its stable name, /dev/odograph/gnss or under /dev/serial/by-id/",
+    )
+    baud: Baud = Field(default="auto", description="`serial`: speed of the port; `auto` finds it")
+    host: Host = Field(
+        default=None,
+        description="`gpsd`: where it listens (127.0.0.1 if absent); `tcp`: the router; `udp`: own address to listen at "
+        "(0.0.0.0, which is every one, if absent)",
+    )
+    port: int | None = Field(
+        default=None, ge=1, le=65_535, description="`gpsd`: its port (2947 if absent); `tcp`, `udp`: must be set"
+    )
+    sender: Host = Field(
+        default=None, description="`udp`: address that is listened to; if absent, whoever is heard first"
+    )
+
+    floor: date = Field(
+        default=BUILT,
+        description="a receiver that tells an earlier date is wrong: week rollovers are repaired, other dates are not used; "
+        "the default is the day of this version",
+    )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of what is no serial port."""
+        return self.host or ("0.0.0.0" if self.source == "udp" else "127.0.0.1"), self.port or GPSD_PORT  # noqa: S104  # routers are not on the loopback
+
+    @field_validator("path", "host", "port", "sender")
+    @classmethod
+    def _fits_the_source(cls, value: object, info: ValidationInfo) -> object:
+        """Field by field, so that each fault is named at its place, besides all others."""
+        source, name = info.data.get("source"), info.field_name
+        uses = USES.get(str(source), {})
+        if value is None and uses.get(name or "") == NEEDED:
+            raise ValueError(f"must be set, as source is {source}")
+        if value is not None and uses and name != "path" and name not in uses:
+            raise ValueError(f"means nothing while source is {source}: set source, or take it out")
+        return value
 
 
 class Obd(Settings):
     """The ELM327 adapter."""
 
-    path: Path = Field(description="serial port of the adapter")
-    baud: int = Field(default=38_400, ge=1200, le=921_600, description="speed of the serial port")
+    model_config = ConfigDict(validate_default=True)
+
+    host: Host = Field(default=None, description="address of a WiFi adapter")
+    port: int = Field(default=35_000, ge=1, le=65_535, description="TCP port of a WiFi adapter (WiCAN: 3333)")
+    bluetooth: str | None = Field(default=None, description="address of a Bluetooth adapter, as 00:1D:A5:68:98:8B")
+    channel: int = Field(default=1, ge=1, le=30, description="RFCOMM channel of a Bluetooth adapter")
+    path: Path | None = Field(
+        default=None,
+        description="serial port of the adapter: /dev/odograph/obd, /dev/serial/by-id/…, or /dev/rfcomm0; either this or "
+        "`host` or `bluetooth` must be set",
+    )
+    baud: Baud = Field(default="auto", description="speed of the serial port; `auto` finds it")
     rate_hz: float = Field(default=5.0, gt=0, le=20, description="queries a second at most")
+
+    @field_validator("bluetooth")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        if value is not None and not BLUETOOTH.fullmatch(value.upper()):
+            raise ValueError("wants six pairs of hexadecimal digits: 00:1D:A5:68:98:8B")
+        return None if value is None else value.upper()
+
+    @field_validator("path")
+    @classmethod
+    def _one_way(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if not {"host", "bluetooth"} <= info.data.keys():
+            return value  # one of them has a fault of its own
+        ways = [name for name in ("host", "bluetooth") if info.data[name] is not None]
+        ways += [] if value is None else ["path"]
+        if len(ways) != 1:
+            told = "none is" if not ways else " and ".join(ways) + " are"
+            raise ValueError(f"exactly one of path, host and bluetooth says where the adapter is; {told} set")
+        return value
 
 
 class Sampling(Settings):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.core import queueing, sampler
+from agent.core.dating import Moment
 from agent.flow import LiveLane, Senses, current
 from agent.ports import Clock, Kind, Link, Outbox, Session, Settled, Stored
 from agent.recorder import Recorder, unbroken
@@ -42,7 +43,7 @@ LIVE_SLOW_MS = 2_000
 class Forking(Outbox, Protocol):
     """An outbox that can go on under a new store id, and forget old records."""
 
-    async def fork(self, now_ms: int, *, hub_seq: int) -> None:
+    async def fork(self, now: Moment, *, hub_seq: int) -> None:
         """Leave the store id to the other device."""
 
     async def forget(self, now_ms: int) -> None:
@@ -242,7 +243,7 @@ async def _track(session: Session, up: Uplink) -> None:
     while True:
         up.nudge.clear()
         await up.recorder.commit()
-        while up.outbox.acked < up.outbox.newest:
+        while up.outbox.acked < up.outbox.ready:
             pause_ms = up.track.not_before_ms - up.clock.mono_ms()
             if pause_ms > 0:
                 await asyncio.sleep(pause_ms / 1000.0)
@@ -271,7 +272,7 @@ async def _send_batch(session: Session, up: Uplink) -> None:
 async def cut(outbox: Outbox, limit: int) -> Batch:
     """The next batch: what follows the mark, or the oldest that is still there when the mark is before it."""
     first = max(outbox.acked + 1, outbox.low)
-    stored = await outbox.read(first, limit)
+    stored = await outbox.read(first, min(limit, max(1, outbox.ready + 1 - first)))
     before = await outbox.hash_at(first - 1)
     rows = tuple((item.seq, row_of_body(item.body)) for item in stored if item.kind is Kind.FIX)
     events = tuple(event_of(item) for item in stored if item.kind is Kind.EVENT)
@@ -290,8 +291,10 @@ def row_of_body(body: bytes) -> Row:
 
 def event_of(stored: Stored) -> Event:
     """The event as it was kept."""
-    at_ms, kind, lat, lon, detail = json.loads(stored.body)
-    return Event(stored.seq, at_ms, kind, lat, lon, detail)
+    when, kind, lat, lon, detail = json.loads(stored.body)
+    if isinstance(when, list):
+        return Event(stored.seq, None, kind, lat, lon, detail, *when)
+    return Event(stored.seq, when, kind, lat, lon, detail)
 
 
 async def _answers(session: Session, up: Uplink) -> None:
@@ -329,7 +332,7 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
         settled = await up.outbox.settle(ack.upto, ack.h)
         if settled is Settled.FORKED:
             up.watch("outbox.fork", hub_seq=ack.upto, newest=up.outbox.newest)
-            await unbroken(up.outbox.fork(up.clock.utc_ms(), hub_seq=ack.upto))
+            await unbroken(up.outbox.fork(up.clock.now(), hub_seq=ack.upto))
             up.events = {stored.seq: stored for stored in await up.outbox.unacked_events(EVENTS_AT_ONCE)}
             up.track = queueing.unlinked(up.track)
             up.answer.set()
@@ -346,5 +349,7 @@ async def keep_tidy(up: Uplink) -> None:
     """Delete acknowledged records of yesterday, once an hour."""
     while True:
         await asyncio.sleep(3600.0)
-        with contextlib.suppress(UnavailableError):
-            await unbroken(up.outbox.forget(up.clock.utc_ms()))
+        now_ms = up.clock.now().at_ms
+        if now_ms is not None:
+            with contextlib.suppress(UnavailableError):
+                await unbroken(up.outbox.forget(now_ms))

@@ -148,9 +148,25 @@ def decode_live(payload: bytes) -> Live:
     )
 
 
+def moment(event: Event) -> int | list[str | int | None]:
+    """When an event was: UTC, or, while that is unknown, `[boot, ms of the clock that never steps]`."""
+    return event.at_ms if event.at_ms is not None else [event.boot, event.mono_ms]
+
+
+def moment_of(data: Mapping[str, Any]) -> tuple[int | None, str | None, int | None]:
+    """The inverse of `moment`: UTC, boot and monotonic time."""
+    told = data.get("t")
+    if not isinstance(told, list):
+        return integer(data, "t", 0, MAX_TIME_MS), None, None
+    if len(told) != 2:
+        raise DecodeError("not-a-moment", "t")
+    pair = {"boot": told[0], "t": told[1]}
+    return None, text(pair, "boot", longest=16), integer(pair, "t", 0, MAX_TIME_MS)
+
+
 def encode_event(store: str, event: Event) -> bytes:
     """The fast copy of an event record."""
-    out: dict[str, object] = {"v": VERSION, "s": store, "n": event.seq, "t": event.at_ms, "k": event.kind}
+    out: dict[str, object] = {"v": VERSION, "s": store, "n": event.seq, "t": moment(event), "k": event.kind}
     if event.lat_deg is not None and event.lon_deg is not None:
         out |= {"lat": round(event.lat_deg, 7), "lon": round(event.lon_deg, 7)}
     if event.detail:
@@ -162,9 +178,12 @@ def decode_event(payload: bytes) -> tuple[str, Event]:
     """Store id and event."""
     data = load_object(payload, max_bytes=4096)
     version(data)
+    at_ms, boot, mono_ms = moment_of(data)
     return store_id(data, "s"), Event(
+        boot=boot,
+        mono_ms=mono_ms,
         seq=integer(data, "n", 1, MAX_SEQ),
-        at_ms=integer(data, "t", 0, MAX_TIME_MS),
+        at_ms=at_ms,
         kind=text(data, "k", longest=32),
         lat_deg=_optional(data, "lat", -90, 90),
         lon_deg=_optional(data, "lon", -180, 180),

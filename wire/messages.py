@@ -32,7 +32,10 @@ class Quality(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """One position of one epoch. `at_ms` is UTC from the receiver; any other field that it did not tell is None."""
+    """One position of one epoch. `at_ms` is UTC from the receiver; any other field that it did not tell is None.
+
+    `cn0_dbhz` is the mean of the four strongest satellites.
+    """
 
     at_ms: int
     lat_deg: float
@@ -46,6 +49,8 @@ class Fix:
     pdop: float | None = None
     accuracy_m: float | None = None
     sats_used: int | None = None
+    sats_seen: int | None = None
+    cn0_dbhz: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +98,26 @@ class Live:
     driver: str | None = None
 
 
+TIME_KNOWN = "time-known"
+"""The event that dates those of its boot that were sent without a time: `detail` has `boot` and `offset_ms`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened: a record of the track sequence that is also sent at once on the event lane."""
+    """Something that happened: a record of the track sequence that is also sent at once on the event lane.
+
+    While nobody has told the vehicle the time, `at_ms` is None, and `boot` and `mono_ms` say when it was: so long after
+    which start of the machine.
+    """
 
     seq: int
-    at_ms: int
+    at_ms: int | None
     kind: str
     lat_deg: float | None = None
     lon_deg: float | None = None
     detail: Mapping[str, object] = field(default_factory=dict)
+    boot: str | None = None
+    mono_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

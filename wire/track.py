@@ -11,7 +11,19 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from wire.codec import MAX_SEQ, MAX_TIME_MS, detail_of, dump, integer, load_object, number, store_id, text, version
+from wire.codec import (
+    MAX_SEQ,
+    detail_of,
+    dump,
+    integer,
+    load_object,
+    moment,
+    moment_of,
+    number,
+    store_id,
+    text,
+    version,
+)
 from wire.errors import DecodeError
 from wire.messages import Batch, Event, Header, Lost, Row
 from wire.schema import AT_MS, COLUMNS, LAT, LON, SCHEMA_VERSION, Column
@@ -85,7 +97,9 @@ def encode_batch(batch: Batch) -> bytes:
             if packed is not None:
                 body[column.key] = packed
     if batch.events:
-        body["e"] = [[e.seq - batch.first, e.at_ms, e.kind, e.lat_deg, e.lon_deg, dict(e.detail)] for e in batch.events]
+        body["e"] = [
+            [e.seq - batch.first, moment(e), e.kind, e.lat_deg, e.lon_deg, dict(e.detail)] for e in batch.events
+        ]
     if batch.lost:
         body["x"] = [[lost.first - batch.first, lost.last - batch.first, lost.reason, dict(lost.counts)]
                      for lost in batch.lost]  # fmt: skip
@@ -142,10 +156,13 @@ def _events(items: Any, header: Header) -> list[Event]:
         if not isinstance(item, list) or len(item) != 6:
             raise DecodeError("not-an-event", "e")
         data = dict(zip(("n", "t", "k", "lat", "lon", "d"), item, strict=True))
+        at_ms, boot, mono_ms = moment_of(data)
         events.append(
             Event(
+                boot=boot,
+                mono_ms=mono_ms,
                 seq=header.first + integer(data, "n", 0, header.last - header.first),
-                at_ms=integer(data, "t", 0, MAX_TIME_MS),
+                at_ms=at_ms,
                 kind=text(data, "k", longest=32),
                 lat_deg=None if data["lat"] is None else number(data, "lat", -90, 90),
                 lon_deg=None if data["lon"] is None else number(data, "lon", -180, 180),

@@ -3,11 +3,12 @@
 import asyncio
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 
+from agent.core.dating import Moment, dated, event_body, undated
 from agent.ports import Kind, Record, Settled, Stored
-from wire.codec import dump
 from wire.errors import OdographError, UnavailableError
-from wire.messages import Status
+from wire.messages import TIME_KNOWN, Status
 from wire.track import GENESIS, b64, chain
 
 
@@ -19,6 +20,8 @@ class MemoryOutbox:
         self.acked = 0
         self.full = False
         self._rows: list[Stored] = []
+        self._moments: dict[int, Moment] = {}
+        self._undated_boot = ""
 
     @property
     def newest(self) -> int:
@@ -39,7 +42,8 @@ class MemoryOutbox:
         for record in records:
             seq += 1
             h = chain(h, seq, record.body)
-            stored.append(Stored(seq, record.kind, record.at_ms, record.body, h))
+            stored.append(Stored(seq, record.kind, record.moment.at_ms, record.body, h))
+            self._moments[seq] = record.moment
         self._rows += stored
         return stored
 
@@ -65,17 +69,57 @@ class MemoryOutbox:
         self.acked = upto
         return Settled.TAKEN
 
-    async def fork(self, now_ms: int, *, hub_seq: int) -> None:
+    @property
+    def ready(self) -> int:
+        """The newest seq that may be sent."""
+        return next((row.seq - 1 for row in self._rows if row.at_ms is None), self.newest)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether `settle_times` has something to do."""
+        return self.ready < self.newest or bool(self._undated_boot)
+
+    async def settle_times(self, now: Moment, wait_ms: int) -> int:
+        """Make open records final."""
+        if self.full:
+            raise UnavailableError("no space left")
+        finals = 0
+        for at, row in enumerate(self._rows):
+            moment = self._moments[row.seq]
+            if row.at_ms is not None:
+                continue
+            if moment.boot == now.boot and now.at_ms is not None:
+                at_ms = now.at_ms - now.mono_ms + moment.mono_ms
+                self._rows[at] = replace(row, at_ms=at_ms, body=dated(row.body, at_ms))
+            elif moment.boot != now.boot or now.mono_ms - moment.mono_ms >= wait_ms:
+                self._undated_boot = now.boot if moment.boot == now.boot else self._undated_boot
+                self._rows[at] = replace(row, kind=Kind.EVENT, at_ms=0, body=undated(row.body, moment))
+            else:
+                continue
+            finals += 1
+        h = GENESIS
+        for at, row in enumerate(self._rows):
+            h = chain(h, row.seq, row.body)
+            self._rows[at] = replace(row, h=h)
+        if self._undated_boot == now.boot and now.at_ms is not None:
+            detail: dict[str, object] = {"boot": now.boot, "offset_ms": now.at_ms - now.mono_ms}
+            self._undated_boot = ""
+            await self.put([Record(Kind.EVENT, now, event_body(now, TIME_KNOWN, (None, None), detail))])
+        return finals
+
+    async def fork(self, now: Moment, *, hub_seq: int) -> None:
         """Go on under a new store id."""
         rows, before, newest = await self.read(self.acked + 1, len(self._rows)), self.store, self.newest
+        moments = self._moments
         self.store, self.acked, self._rows = b64(secrets.token_bytes(8)), 0, []
         detail = {"prev": before, "prev_seq": newest, "hub_seq": hub_seq}
-        named = Record(Kind.EVENT, now_ms, dump([now_ms, "fork", None, None, detail]))
-        await self.put([named, *(Record(row.kind, row.at_ms, row.body) for row in rows)])
+        named = Record(Kind.EVENT, now, event_body(now, "fork", (None, None), detail))
+        kept = [Record(row.kind, replace(moments[row.seq], at_ms=row.at_ms), row.body) for row in rows]
+        await self.put([named, *kept])
 
     async def forget(self, now_ms: int) -> None:
         """Delete acknowledged records that are older than a day."""
-        self._rows = [row for row in self._rows if row.seq >= self.acked or row.at_ms >= now_ms - 24 * 3_600_000]
+        self._rows = [row for row in self._rows if row.seq >= self.acked or (row.at_ms or 0) >= now_ms - 24 * 3_600_000]
 
     async def close(self) -> None:
         """Nothing to do."""

@@ -13,13 +13,48 @@ CREATE TABLE IF NOT EXISTS record (
     kind TEXT NOT NULL,
     at_ms INTEGER NOT NULL,
     body BLOB NOT NULL,
-    h TEXT NOT NULL
+    h TEXT NOT NULL,
+    boot INTEGER NOT NULL DEFAULT 0,
+    mono_ms INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS record_event ON record (seq) WHERE kind = 'e';
+CREATE TABLE IF NOT EXISTS boot (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
+-- name: columns
+SELECT name FROM pragma_table_info('record')
+
+-- name: add_moments
+ALTER TABLE record ADD COLUMN boot INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE record ADD COLUMN mono_ms INTEGER NOT NULL DEFAULT 0;
+
+-- name: index_open
+CREATE INDEX IF NOT EXISTS record_open ON record (seq) WHERE at_ms < 0
+
+-- name: name_boot
+INSERT INTO boot (name) VALUES (?) ON CONFLICT (name) DO NOTHING
+
+-- name: boots
+SELECT id, name FROM boot
+
 -- name: put
-INSERT INTO record (seq, kind, at_ms, body, h) VALUES (?, ?, ?, ?, ?)
+INSERT INTO record (seq, kind, at_ms, body, h, boot, mono_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: first_open
+SELECT min(seq) FROM record WHERE at_ms < 0
+
+-- name: open
+SELECT record.seq, record.kind, record.body, boot.name, record.mono_ms FROM record JOIN boot ON boot.id = record.boot
+WHERE record.at_ms < 0 ORDER BY record.seq
+
+-- name: make_final
+UPDATE record SET kind = ?, at_ms = ?, body = ? WHERE seq = ?
+
+-- name: bodies
+SELECT seq, body FROM record WHERE seq >= ? ORDER BY seq LIMIT ?
+
+-- name: rechain
+UPDATE record SET h = ? WHERE seq = ?
 
 -- name: read
 SELECT seq, kind, at_ms, body, h FROM record WHERE seq >= ? ORDER BY seq LIMIT ?

@@ -18,14 +18,17 @@ from pathlib import Path
 
 import aiosqlite
 
+from agent.core.dating import Moment, dated, event_body, undated
 from agent.ports import Kind, Record, Settled, Stored
-from wire.codec import dump
 from wire.errors import RefusedError, UnavailableError
+from wire.messages import TIME_KNOWN
 from wire.track import GENESIS, b64, chain
 
 KEEP_ACKED_MS = 24 * 3_600_000
 SIDE_EVERY = 600
 PIECE = 500
+OPEN, UNDATED = -1, 0
+"""What stands in `at_ms` while a record waits for its time, and when it went without."""
 
 
 def _statements() -> dict[str, str]:
@@ -69,45 +72,55 @@ class SqliteOutbox:
         self.low = 1
         self._h = GENESIS
         self._side_at = 0
+        self._first_open: int | None = None
+        self._undated_boot = ""
+        self._boots: dict[str, int] = {}
         self._lock = asyncio.Lock()
 
     @classmethod
-    async def open(cls, path: Path, *, now_ms: int) -> "SqliteOutbox":
+    async def open(cls, path: Path, *, now: Moment) -> "SqliteOutbox":
         """Open or make the store. Raises UnavailableError when the disk does not let us."""
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return await cls._open(path, now_ms)
+            return await cls._open(path, now)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
                 raise UnavailableError(f"{path}: the outbox can't be opened: {error}") from None
         aside = _set_aside(path)
         try:
-            outbox = await cls._open(path, now_ms)
+            outbox = await cls._open(path, now)
         except sqlite3.Error as error:
             raise UnavailableError(f"{path}: the outbox can't be opened: {error}") from None
-        await outbox.put([_event("outbox-damaged", now_ms, {"file": aside.name})])
+        await outbox.put([_event("outbox-damaged", now, {"file": aside.name})])
         return outbox
 
     @classmethod
-    async def _open(cls, path: Path, now_ms: int) -> "SqliteOutbox":
+    async def _open(cls, path: Path, now: Moment) -> "SqliteOutbox":
         sqlite3.connect(path).close()  # tells what is wrong at once; the library's thread would outlive its failure
         db = await aiosqlite.connect(path, isolation_level=None)
         try:
             await db.executescript(SQL["pragmas"])
             await _quick_check(db)
             await db.executescript(SQL["schema"])
+            async with db.execute(SQL["columns"]) as cursor:
+                if "boot" not in {name async for (name,) in cursor}:  # an outbox of version 0.1.0
+                    await db.executescript(SQL["add_moments"])
+            await db.execute(SQL["index_open"])
             outbox = cls(path, db)
-            await outbox._load(now_ms)
+            await outbox._load(now)
         except BaseException:
             await db.close()
             raise
         return outbox
 
-    async def _load(self, now_ms: int) -> None:
+    async def _load(self, now: Moment) -> None:
+        await self._boot(now.boot)
         self.store = await self._meta("store") or ""
         if not self.store:
-            await self._begin_store(now_ms)
+            await self._begin_store(now)
             return
+        self._undated_boot = await self._meta("undated_boot") or ""
+        self._first_open = await self._number("first_open")
         self.acked = int(await self._meta("acked") or 0)
         async with self._db.execute(SQL["newest"]) as cursor:
             row = await cursor.fetchone()
@@ -117,20 +130,35 @@ class SqliteOutbox:
             ends = await cursor.fetchone()
         self.low = ends[0] if ends and ends[0] is not None else 1
 
-    async def _begin_store(self, now_ms: int) -> None:
+    async def _begin_store(self, now: Moment) -> None:
         """Make a store id; if the side file knows a store before this one, the first record names it."""
         before = self._read_side()
         self.store = b64(secrets.token_bytes(8))
         await self._db.execute(SQL["set_meta"], ("store", self.store))
         if before is not None:
             detail: dict[str, object] = {"prev": before[0], "prev_seq": before[1]}
-            await self.put([_event("store-new", now_ms, detail)])
+            await self.put([_event("store-new", now, detail)])
         self._write_side()
 
     async def _meta(self, key: str) -> str | None:
         async with self._db.execute(SQL["get_meta"], (key,)) as cursor:
             row = await cursor.fetchone()
         return None if row is None else str(row[0])
+
+    async def _number(self, name: str) -> int | None:
+        async with self._db.execute(SQL[name]) as cursor:
+            row = await cursor.fetchone()
+        return None if row is None or row[0] is None else int(row[0])
+
+    @property
+    def ready(self) -> int:
+        """The newest seq that may be sent."""
+        return self.newest if self._first_open is None else self._first_open - 1
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether `settle_times` has something to do."""
+        return self._first_open is not None or bool(self._undated_boot)
 
     @property
     def _side(self) -> Path:
@@ -154,16 +182,81 @@ class SqliteOutbox:
     async def put(self, records: Sequence[Record]) -> list[Stored]:
         """Give seqs and keep, in one transaction; durable when it returns."""
         async with self._writing():
-            stored, seq, h = [], self.newest, self._h
-            for record in records:
-                seq += 1
-                h = chain(h, seq, record.body)
-                stored.append(Stored(seq, record.kind, record.at_ms, record.body, h))
-            await self._db.executemany(SQL["put"], [(s.seq, s.kind.value, s.at_ms, s.body, s.h) for s in stored])
+            stored, seq, h = await self._append(records, self.newest, self._h)
         self.newest, self._h = seq, h
+        if self._first_open is None:
+            self._first_open = next((one.seq for one in stored if one.at_ms is None), None)
         if seq - self._side_at >= SIDE_EVERY:
             self._write_side()
         return stored
+
+    async def _append(self, records: Sequence[Record], seq: int, h: str) -> tuple[list[Stored], int, str]:
+        """Within a transaction: the records as stored, and the end of the chain."""
+        stored, rows = [], []
+        for record in records:
+            seq, moment = seq + 1, record.moment
+            h = chain(h, seq, record.body)
+            stored.append(Stored(seq, record.kind, moment.at_ms, record.body, h))
+            at_ms = OPEN if moment.at_ms is None else moment.at_ms
+            rows.append((seq, record.kind.value, at_ms, record.body, h, await self._boot(moment.boot), moment.mono_ms))
+        await self._db.executemany(SQL["put"], rows)
+        return stored, seq, h
+
+    async def _boot(self, name: str) -> int:
+        """The number that stands for a boot in the rows."""
+        if name not in self._boots:
+            await self._db.execute(SQL["name_boot"], (name,))
+            self._boots = {}
+            async with self._db.execute(SQL["boots"]) as cursor:
+                self._boots = {known: number async for number, known in cursor}
+        return self._boots[name]
+
+    async def settle_times(self, now: Moment, wait_ms: int) -> int:
+        """Make open records final; see the port."""
+        if not self.unsettled:
+            return 0
+        async with self._writing():
+            finals, owing = await self._finals(now, wait_ms)
+            await self._db.executemany(SQL["make_final"], finals)
+            seq, h = self.newest, self._h
+            if finals:
+                h = await self._rechain(finals[0][-1])
+            if owing == now.boot and now.at_ms is not None:
+                detail: dict[str, object] = {"boot": now.boot, "offset_ms": now.at_ms - now.mono_ms}
+                _, seq, h = await self._append([_event(TIME_KNOWN, now, detail)], seq, h)
+                owing = ""
+            await self._db.execute(SQL["set_meta"], ("undated_boot", owing))
+            first_open = await self._number("first_open")
+        self.newest, self._h, self._first_open, self._undated_boot = seq, h, first_open, owing
+        return len(finals)
+
+    async def _finals(self, now: Moment, wait_ms: int) -> tuple[list[tuple[str, int, bytes, int]], str]:
+        """What open records become (kind, time, body, seq), and the boot that has records without a time at the hub."""
+        finals, owing = [], self._undated_boot
+        async with self._db.execute(SQL["open"]) as cursor:
+            async for seq, kind, body, boot, mono_ms in cursor:
+                if boot == now.boot and now.at_ms is not None:
+                    at_ms = now.at_ms - now.mono_ms + mono_ms
+                    finals.append((kind, at_ms, dated(body, at_ms), seq))
+                elif boot != now.boot or now.mono_ms - mono_ms >= wait_ms:
+                    owing = boot if boot == now.boot else owing
+                    finals.append((Kind.EVENT.value, UNDATED, undated(body, Moment(None, boot, mono_ms)), seq))
+        return finals, owing
+
+    async def _rechain(self, first: int) -> str:
+        """The hashes from a seq on, made anew in pieces; gives the last."""
+        h = await self.hash_at(first - 1) or GENESIS
+        while True:
+            async with self._db.execute(SQL["bodies"], (first, PIECE)) as cursor:
+                piece = [(seq, body) async for seq, body in cursor]
+            if not piece:
+                return h
+            fresh = []
+            for seq, body in piece:
+                h = chain(h, seq, body)
+                fresh.append((h, seq))
+            await self._db.executemany(SQL["rechain"], fresh)
+            first = piece[-1][0] + 1
 
     @contextlib.asynccontextmanager
     async def _writing(self) -> AsyncIterator[None]:
@@ -178,6 +271,7 @@ class SqliteOutbox:
                 await self._db.execute(SQL["set_meta"], ("acked", str(self.acked)))
                 await self._db.execute("COMMIT")
             except BaseException as error:
+                self._boots = {}
                 if self._db.in_transaction:
                     await self._db.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
@@ -194,7 +288,10 @@ class SqliteOutbox:
 
     async def _rows(self, name: str, first: int, limit: int) -> list[Stored]:
         async with self._db.execute(SQL[name], (first, limit)) as cursor:
-            return [Stored(seq, Kind(kind), at_ms, body, h) async for seq, kind, at_ms, body, h in cursor]
+            return [
+                Stored(seq, Kind(kind), None if at_ms == OPEN else at_ms, body, h)
+                async for seq, kind, at_ms, body, h in cursor
+            ]
 
     async def hash_at(self, seq: int) -> str | None:
         """The chain hash at a seq."""
@@ -214,19 +311,18 @@ class SqliteOutbox:
         self.acked = upto
         return Settled.TAKEN
 
-    async def fork(self, now_ms: int, *, hub_seq: int) -> None:
+    async def fork(self, now: Moment, *, hub_seq: int) -> None:
         """Another store has written under our id: go on under a new one with what the hub has not acknowledged.
 
         Rows are numbered anew in pieces, so that a backlog of weeks does not fill the memory.
         """
         store, was = b64(secrets.token_bytes(8)), self.acked
-        named = _event("fork", now_ms, {"prev": self.store, "prev_seq": self.newest, "hub_seq": hub_seq})
+        named = _event("fork", now, {"prev": self.store, "prev_seq": self.newest, "hub_seq": hub_seq})
         try:
             async with self._writing():
                 await self._db.execute(SQL["mirror"], (self.acked,))
                 await self._db.execute(SQL["drop_rest"])
-                seq, h = 1, chain(GENESIS, 1, named.body)
-                await self._db.execute(SQL["put"], (seq, named.kind.value, named.at_ms, named.body, h))
+                _, seq, h = await self._append([named], 0, GENESIS)
                 while piece := await self._piece():
                     fresh = []
                     for mirrored, body in piece:
@@ -235,11 +331,12 @@ class SqliteOutbox:
                         fresh.append((seq, h, mirrored))
                     await self._db.executemany(SQL["renumber"], fresh)
                 await self._db.execute(SQL["set_meta"], ("store", store))
+                first_open = await self._number("first_open")
                 self.acked = 0
         except UnavailableError:
             self.acked = was
             raise
-        self.store, self.newest, self._h, self.low = store, seq, h, 1
+        self.store, self.newest, self._h, self.low, self._first_open = store, seq, h, 1, first_open
         self._write_side()
 
     async def _piece(self) -> list[tuple[int, bytes]]:
@@ -267,8 +364,8 @@ async def _quick_check(db: aiosqlite.Connection) -> None:
         raise sqlite3.DatabaseError("quick_check failed")
 
 
-def _event(kind: str, at_ms: int, detail: dict[str, object]) -> Record:
-    return Record(Kind.EVENT, at_ms, dump([at_ms, kind, None, None, detail]))
+def _event(kind: str, now: Moment, detail: dict[str, object]) -> Record:
+    return Record(Kind.EVENT, now, event_body(now, kind, (None, None), detail))
 
 
 def _set_aside(path: Path) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import replace
 
 from hub.core import keys
-from hub.core.marks import DAY_MS, ROLLBACK, Incoming, Kind, Mark, Outcome, StoredEvent, Verdict, alarm, decide
+from hub.core.marks import DAY_MS, ROLLBACK, Incoming, Kind, Mark, Outcome, StoredEvent, Verdict, alarm, dating, decide
 from hub.core.registry import Binding, Device, Registry, Token, Vehicle
 from hub.core.views import State
 from hub.ports import Chunk, LedgerLine, SavedLive
@@ -193,6 +193,20 @@ class MemoryStore:
                 detail = json.loads(json.dumps(dict(stored.event.detail)))
                 self._events[key] = replace(stored, event=replace(stored.event, detail=detail))
                 self._order.append(key)
+            elif self._events[key].event.boot is not None and stored.event.boot is None:
+                known = self._events[key]
+                at_ms = stored.event.at_ms
+                event = replace(known.event, at_ms=at_ms, boot=None, mono_ms=None)
+                self._events[key] = replace(known, vehicle=stored.vehicle, event=event)
+        for known in list(self._events.values()):
+            if (told := dating(known.event)) is not None:
+                self._date(known.device, *told)
+
+    def _date(self, device: str, boot: str, offset_ms: int) -> None:
+        for key, known in self._events.items():
+            if known.device == device and known.event.boot == boot:
+                at_ms = (known.event.mono_ms or 0) + offset_ms
+                self._events[key] = replace(known, event=replace(known.event, at_ms=at_ms, boot=None, mono_ms=None))
 
     async def add_events(self, events: Sequence[StoredEvent]) -> None:
         self._answer()

@@ -192,7 +192,8 @@ def event(sub: int, epoch: int, stored: StoredEvent) -> str:
 def event_fields(stored: StoredEvent) -> dict[str, object]:
     """An event as the stream and the API show it."""
     told = stored.event
-    return {
+    fields: dict[str, object] = {
         "veh": stored.vehicle, "device": stored.device, "t": told.at_ms, "kind": told.kind,
         "lat": told.lat_deg, "lon": told.lon_deg, "detail": dict(told.detail), "rx": stored.received_ms,
     }  # fmt: skip
+    return fields if told.boot is None else fields | {"provisional": True}

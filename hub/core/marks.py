@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from hub.core.registry import Registry
-from wire.codec import load_object, store_id
+from wire.codec import MAX_TIME_MS, load_object, store_id
 from wire.errors import DecodeError
-from wire.messages import Batch, Event, Header
+from wire.messages import TIME_KNOWN, Batch, Event, Header
 from wire.schema import AT_MS, SCHEMA_VERSION
 from wire.track import GENESIS, MAX_HEADER_BYTES, decode_body, decode_header
 
@@ -144,7 +144,7 @@ def incoming(device: str, payload: bytes, *, registry: Registry, received_ms: in
         return poisoned(bare, str(error))
     events = tuple(stored(device, header.store, event, registry=registry, received_ms=received_ms)
                    for event in batch.events)  # fmt: skip
-    times = [row[AT_MS] or 0 for _, row in batch.rows] + [event.at_ms for event in batch.events]
+    times = [row[AT_MS] or 0 for _, row in batch.rows] + [one.event.at_ms or received_ms for one in events]
     return replace(
         bare, rows=len(batch.rows), t_min_ms=min(times, default=None), t_max_ms=max(times, default=None),
         waiting=batch.waiting, events=events, counts=_counts(batch, day),
@@ -152,26 +152,38 @@ def incoming(device: str, payload: bytes, *, registry: Registry, received_ms: in
 
 
 def _counts(batch: Batch, day: int) -> Counter[tuple[int, str]]:
-    """Rows and events stand on the day of their time, receipts on the day that they came."""
+    """Rows and events stand on the day of their time; receipts, and events without a time, on the day that they came."""
     counts: Counter[tuple[int, str]] = Counter()
     for _, row in batch.rows:
         counts[(row[AT_MS] or 0) // DAY_MS, "rows"] += 1
     for event in batch.events:
-        counts[event.at_ms // DAY_MS, "events"] += 1
+        counts[day if event.at_ms is None else event.at_ms // DAY_MS, "events"] += 1
     for receipt in batch.lost:
         counts[day, f"lost:{printable(receipt.reason)}"] += receipt.last - receipt.first + 1
     return counts
 
 
 def stored(device: str, store: str, event: Event, *, registry: Registry, received_ms: int) -> StoredEvent:
-    """An event with the fleet and the vehicle that it belongs to."""
+    """An event with the fleet and the vehicle that it belongs to. Without a time of its own it gets that of its coming.
+
+    It keeps its boot then, which says that the time is provisional.
+    """
+    at_ms = received_ms if event.at_ms is None else event.at_ms
     detail = event.detail if _depth(event.detail) <= MOST_DEPTH else {"unreadable": "nested too deeply"}
-    fit = replace(event, kind=printable(event.kind), detail=detail)
-    vehicle = registry.vehicle_at(device, event.at_ms)
+    fit = replace(event, at_ms=at_ms, kind=printable(event.kind), detail=detail)
+    vehicle = registry.vehicle_at(device, at_ms)
     if vehicle is not None:
         return StoredEvent(device, store, fit, vehicle.fleet, vehicle.vehicle, received_ms)
     known = registry.devices.get(device)
     return StoredEvent(device, store, fit, known.fleet if known else "", None, received_ms)
+
+
+def dating(event: Event) -> tuple[str, int] | None:
+    """What a `time-known` event says: the boot, and what to add to its clock to get UTC."""
+    boot, offset_ms = event.detail.get("boot"), event.detail.get("offset_ms")
+    if event.kind != TIME_KNOWN or not isinstance(boot, str) or not isinstance(offset_ms, int):
+        return None
+    return (boot, offset_ms) if 0 <= offset_ms < MAX_TIME_MS else None
 
 
 def _depth(value: object) -> int:

@@ -10,6 +10,7 @@ import pytest
 from agent.adapters.sqlite import SqliteOutbox, look_into, only_agent
 from agent.adapters.state_socket import ask, socket_path
 from agent.app import receiver, run
+from agent.core.dating import Moment
 from agent.settings import AgentSettings
 from bench.yard import Gateway, free_port
 from tests.e2e.scene import Adapter, Receiver
@@ -242,7 +243,7 @@ async def test_an_outbox_that_can_not_be_is_told(tmp_path: Path) -> None:
         pass
     (tmp_path / "folder.db").mkdir()
     with pytest.raises(UnavailableError, match="can't be opened"):
-        await SqliteOutbox.open(tmp_path / "folder.db", now_ms=1)
+        await SqliteOutbox.open(tmp_path / "folder.db", now=Moment(1))
 
 
 @pytest.mark.parametrize("folder", ["short", "long" * 25])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.adapters.sqlite import SqliteOutbox
+from agent.core.dating import Moment
 from agent.events import HAPPENINGS
 from agent.recorder import Recorder, unbroken
 from tests.agent.test_flow import Clock, fix
@@ -15,6 +16,8 @@ from wire.ops.watch import Watch
 from wire.track import GENESIS, chain
 
 NOW = 1_760_000_000_000
+BOOT = "b007"
+AT = Moment(NOW, BOOT, 5_000)
 
 
 async def cancelled_after(work: "asyncio.Task[object]", turns: int) -> None:
@@ -39,7 +42,7 @@ async def rows_of(outbox: SqliteOutbox) -> list[int]:
 
 @pytest.mark.parametrize("turns", range(12))
 async def test_a_cancelled_commit(tmp_path: Path, turns: int) -> None:
-    outbox = await SqliteOutbox.open(tmp_path / "outbox.db", now_ms=NOW)
+    outbox = await SqliteOutbox.open(tmp_path / "outbox.db", now=AT)
     watch = Watch("agent", HAPPENINGS)
     recorder = Recorder(outbox, Clock(), watch=watch, commit_ms=1000)
     for second in range(50):
@@ -55,17 +58,17 @@ async def test_a_cancelled_commit(tmp_path: Path, turns: int) -> None:
 
 @pytest.mark.parametrize("turns", range(1, 12))
 async def test_a_cancelled_fork_and_a_commit_beside_it(tmp_path: Path, turns: int) -> None:
-    outbox = await SqliteOutbox.open(tmp_path / "outbox.db", now_ms=NOW)
+    outbox = await SqliteOutbox.open(tmp_path / "outbox.db", now=AT)
     recorder = Recorder(outbox, Clock(), watch=Watch("agent", HAPPENINGS), commit_ms=1000)
     for second in range(1200):
         recorder.add_fix(fix(second), Reading())
     await recorder.commit()
     recorder.add_fix(fix(1200), Reading())
     beside = asyncio.ensure_future(recorder.commit())
-    await cancelled_after(asyncio.ensure_future(unbroken(outbox.fork(NOW, hub_seq=9999))), turns)
+    await cancelled_after(asyncio.ensure_future(unbroken(outbox.fork(AT, hub_seq=9999))), turns)
     assert await beside
     assert await rows_of(outbox) == list(range(1, 1203))
-    again = await SqliteOutbox.open(tmp_path / "outbox.db", now_ms=NOW)
+    again = await SqliteOutbox.open(tmp_path / "outbox.db", now=AT)
     assert (again.store, again.newest, again.acked) == (outbox.store, 1202, 0)
     await again.close()
     await outbox.close()

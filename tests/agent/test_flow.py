@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agent.adapters.memory import MemoryOutbox
-from agent.core import bus, nmea, sampler
+from agent.core import bus, nmea, sampler, timing
 from agent.core.bus import BusValue
+from agent.core.dating import Moment
 from agent.core.elm327 import Elm327
 from agent.core.motion import Motion
 from agent.dialogue import ask
@@ -34,24 +35,26 @@ T = 1_760_000_000_000
 
 
 class Clock:
-    """Time that the test moves."""
+    """Time that the test moves; the rules are those of the agent. Tests begin at a known time unless they say else."""
 
-    def __init__(self) -> None:
-        self.now = 0
-        self.offset = T
+    def __init__(self, *, known: bool = True, floor_ms: int = 0) -> None:
+        self.ms = 0
+        self.state = timing.State(T, timing.Basis.SYSTEM) if known else timing.State()
+        self.floor_ms = floor_ms
 
-    def utc_ms(self) -> int:
-        return self.now + self.offset
+    def now(self) -> Moment:
+        return Moment(self.state.utc_ms(self.ms), "b007", self.ms)
 
     def mono_ms(self) -> int:
-        return self.now
+        return self.ms
 
-    def heard(self, at_ms: int) -> None:
-        self.offset = at_ms - self.now
+    def judge(self, at_ms: int) -> tuple[int | None, timing.Verdict]:
+        self.state, true_ms, verdict = timing.receiver(self.state, at_ms, self.ms, floor_ms=self.floor_ms)
+        return true_ms, verdict
 
 
-def senses() -> Senses:
-    watch, clock = Watch("agent", HAPPENINGS), Clock()
+def senses(clock: Clock | None = None) -> Senses:
+    watch, clock = Watch("agent", HAPPENINGS), clock or Clock()
     recorder = Recorder(MemoryOutbox(), clock, watch=watch, commit_ms=10)
     return Senses(Vehicle(), recorder, LiveLane(sampler.Config()), clock, watch)
 
@@ -175,7 +178,7 @@ async def test_a_sense_is_opened_again_and_told_once() -> None:
     async def once() -> None:
         tries.append(1)
         if len(tries) == 2:
-            s.clock.now += 60_000  # type: ignore[attr-defined]  # the clock of this test
+            s.clock.ms += 60_000  # type: ignore[attr-defined]  # the clock of this test
         raise UnavailableError("gone")
 
     with pytest.raises(TimeoutError):
@@ -188,11 +191,11 @@ async def test_no_fix_is_known_within_its_limit() -> None:
     s = senses()
     task = asyncio.ensure_future(watch_fixes(s))
     await asyncio.sleep(0)
-    s.clock.now = 6000  # type: ignore[attr-defined]  # the clock of this test
+    s.clock.ms = 6000  # type: ignore[attr-defined]  # the clock of this test
     await asyncio.sleep(1.1)
     assert s.watch.count("gnss.nofix") == 1  # type: ignore[attr-defined]  # as above
     await take(fix(7), s)
-    s.clock.now = 12_001  # type: ignore[attr-defined]  # as above
+    s.clock.ms = 12_001  # type: ignore[attr-defined]  # as above
     await take(fix(13), s)
     await asyncio.sleep(1.1)
     task.cancel()
@@ -204,7 +207,7 @@ async def heard_at(s: Senses, *now_ms: int) -> None:
     task = asyncio.ensure_future(watch_fixes(s))
     for at_ms in now_ms:
         await asyncio.sleep(0)
-        s.clock.now = at_ms  # type: ignore[attr-defined]  # the clock of this test
+        s.clock.ms = at_ms  # type: ignore[attr-defined]  # the clock of this test
         await asyncio.sleep(1.05)
     task.cancel()
 
@@ -240,7 +243,7 @@ async def test_a_port_without_an_adapter_is_named(caplog: pytest.LogCaptureFixtu
     s, door = senses(), Door(b"$GPTXT*00\r\n", ends=False)
     task = asyncio.ensure_future(ask(door, Elm327(), s))
     await asyncio.sleep(0.05)
-    s.clock.now = 2100  # type: ignore[attr-defined]  # the clock of this test
+    s.clock.ms = 2100  # type: ignore[attr-defined]  # the clock of this test
     await asyncio.sleep(2.1)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -8,6 +8,7 @@ import pytest
 
 from agent.adapters.sqlite import SqliteOutbox
 from agent.adapters.state_socket import answer, socket_path
+from agent.core.dating import Moment
 from agent.ports import Kind, Record
 from agent.settings import AgentSettings
 from agent.status import lines, look
@@ -39,8 +40,8 @@ async def test_without_an_agent_the_outbox_is_looked_into_and_not_changed(tmp_pa
     chosen = settings(tmp_path)
     assert await look(chosen) == {"running": False, "outbox": None}
     assert list(tmp_path.iterdir()) == []
-    box = await SqliteOutbox.open(chosen.outbox.path, now_ms=1)
-    await box.put([Record(Kind.FIX, 1, dump([1, 2, 3]))] * 2)
+    box = await SqliteOutbox.open(chosen.outbox.path, now=Moment(1))
+    await box.put([Record(Kind.FIX, Moment(1), dump([1, 2, 3]))] * 2)
     await box.close()
     before = chosen.outbox.path.read_bytes()
     state = await look(chosen)

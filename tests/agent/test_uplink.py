@@ -81,7 +81,7 @@ async def test_one_batch_in_flight_until_it_is_answered_and_again_without_an_ans
     task = await running(up, session)
     assert names(session).count("track") == 1
     await asyncio.sleep(0.2)
-    s.clock.now += 200  # type: ignore[attr-defined]  # the clock of the test
+    s.clock.ms += 200  # type: ignore[attr-defined]  # the clock of the test
     await asyncio.sleep(0.2)
     assert names(session).count("track") == 2
     assert s.watch.count("track.again") == 1  # type: ignore[attr-defined]  # a Watch
@@ -110,7 +110,7 @@ async def test_a_row_that_is_refused_again_and_again_is_not_sent_in_a_loop() -> 
         await asyncio.sleep(0.03)
     assert names(session).count("track") == 1, "the next goes a second later"
     assert up.track.not_before_ms == 990
-    s.clock.now = 980  # type: ignore[attr-defined]  # the clock of the test
+    s.clock.ms = 980  # type: ignore[attr-defined]  # the clock of the test
     await stopped(task)
     assert s.watch.count("track.bad") == 3  # type: ignore[attr-defined]  # a Watch
 

@@ -32,6 +32,7 @@ LIVES = [
 EVENTS = [
     Event(7, 1_760_000_000_000, "sos", 30.5, 114.5, {"by": "button"}),
     Event(1, 1_760_000_000_000, "boot"),
+    Event(2, None, "boot", boot="90d8e0c22b854998", mono_ms=4_200),
 ]
 ACKS = [
     Ack(STORE, upto=0, h=STORE),
@@ -146,6 +147,9 @@ def test_a_wrong_field_of_a_live_message_is_named(key: str, value: object, reaso
     [
         (decode_event, b'{"v":1,"s":"AbCdEf01-_x","n":1,"t":1,"k":"sos","d":[]}', "d"),
         (decode_event, b'{"v":1,"s":"AbCdEf01-_!","n":1,"t":1,"k":"sos"}', "s"),
+        (decode_event, b'{"v":1,"s":"AbCdEf01-_x","n":1,"t":["b"],"k":"sos"}', "t"),
+        (decode_event, b'{"v":1,"s":"AbCdEf01-_x","n":1,"t":["",1],"k":"sos"}', "boot"),
+        (decode_event, b'{"v":1,"s":"AbCdEf01-_x","n":1,"t":["b",-1],"k":"sos"}', "t"),
         (decode_event, b'{"v":1,"s":"short","n":1,"t":1,"k":"sos"}', "s"),
         (decode_ack, b'{"v":1,"store":"AbCdEf01-_x","events":7}', "events"),
         (decode_ack, b'{"v":1,"store":"AbCdEf01-_x","events":[0]}', "events"),

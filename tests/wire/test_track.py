@@ -30,7 +30,7 @@ def batch(rows: int = 60, **changes: Any) -> Batch:
 MIXED = Batch(
     STORE, 1, 12, 1, GENESIS, STORE,
     rows=((1, row(0)), (3, row(1)), (4, row(2)), (11, row(3))),
-    events=(Event(2, 5, "ignition-on", 41.2, -96.1, {"by": "rpm"}), Event(12, 6, "sos")),
+    events=(Event(2, 5, "ignition-on", 41.2, -96.1, {"by": "rpm"}), Event(12, None, "sos", boot="b", mono_ms=6)),
     lost=(Lost(5, 9, "thinned", {"fix": 5}), Lost(10, 10, "dropped")),
 )  # fmt: skip
 CASES = [

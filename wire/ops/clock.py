@@ -1,10 +1,18 @@
 """The only place where time is read."""
 
+import ctypes
 import time
+from pathlib import Path
 
 from wire.iso import iso
 
-__all__ = ["iso", "mono_ms", "utc_ms"]
+__all__ = ["boot_id", "confirmed", "iso", "mono_ms", "utc_ms"]
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+TIME_ERROR = 5
+"""What adjtimex(2) returns while nothing has set the clock right."""
+TIMEX_BYTES = 256
+"""More than `struct timex` has; all zero means: change nothing, only tell."""
 
 
 def utc_ms() -> int:
@@ -13,5 +21,22 @@ def utc_ms() -> int:
 
 
 def mono_ms() -> int:
-    """Milliseconds of a clock that never steps."""
-    return time.monotonic_ns() // 1_000_000
+    """Milliseconds since the machine was started, sleep included: a clock that never steps."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def confirmed() -> bool:
+    """Whether the kernel says that something (NTP, PTP) keeps the system's clock right."""
+    try:
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
+    except (OSError, AttributeError):  # a libc without it
+        return False
+    return isinstance(state, int) and 0 <= state < TIME_ERROR
+
+
+def boot_id() -> str:
+    """Which start of the machine `mono_ms` counts from: 16 hexadecimal digits; empty where the kernel does not tell."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").replace("-", "")[:16]
+    except OSError:
+        return ""

@@ -5,11 +5,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import exists, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.adapters.store import schema
 from hub.adapters.store.database import Database
-from hub.core.marks import StoredEvent
-from wire.messages import Event
+from hub.core.marks import StoredEvent, dating
+from wire.messages import TIME_KNOWN, Event
+
+DATINGS = 20
+"""So many of a device's newest `time-known` events are looked through for the boot of an undated event."""
 
 
 def event_rows(events: Iterable[StoredEvent]) -> list[dict[str, object]]:
@@ -20,13 +24,14 @@ def event_rows(events: Iterable[StoredEvent]) -> list[dict[str, object]]:
             "fleet": stored.fleet, "vehicle": stored.vehicle, "at_ms": stored.event.at_ms, "kind": stored.event.kind,
             "lat": stored.event.lat_deg, "lon": stored.event.lon_deg, "detail": json.dumps(dict(stored.event.detail)),
             "received_ms": stored.received_ms, "published": False,
+            "boot": stored.event.boot, "mono_ms": stored.event.mono_ms,
         }
         for stored in events
     ]  # fmt: skip
 
 
 def _stored(row: Any) -> StoredEvent:
-    told = Event(row.seq, row.at_ms, row.kind, row.lat, row.lon, json.loads(row.detail))
+    told = Event(row.seq, row.at_ms, row.kind, row.lat, row.lon, json.loads(row.detail), row.boot, row.mono_ms)
     return StoredEvent(row.device, row.store, told, row.fleet, row.vehicle, row.received_ms, row.pos)
 
 
@@ -37,7 +42,31 @@ class EventPart(Database):
         """Store events exactly once by device, store and seq."""
         if events:
             async with self.writing() as tx:
-                await tx.execute(self.insert(schema.event).on_conflict_do_nothing(), event_rows(events))
+                await self.put_events(tx, events)
+
+    async def put_events(self, tx: AsyncConnection, events: Sequence[StoredEvent]) -> None:
+        """Within a transaction. An event that is there keeps its row, but a time that is sure replaces a provisional one."""
+        put, event = self.insert(schema.event), schema.event.c
+        sure = {name: put.excluded[name] for name in ("at_ms", "vehicle", "boot", "mono_ms")}
+        unsure = event.boot.is_not(None) & put.excluded.boot.is_(None)
+        await tx.execute(
+            put.on_conflict_do_update(index_elements=["device", "store", "seq"], set_=sure, where=unsure),
+            event_rows(events),
+        )
+        offsets = {(one.device, told[0]): told[1] for one in events if (told := dating(one.event)) is not None}
+        for device in {one.device for one in events if one.event.boot is not None}:
+            offsets = await self._told_before(tx, device) | offsets
+        for (device, boot), offset_ms in offsets.items():
+            mine = (event.device == device) & (event.boot == boot)
+            now_known = {"at_ms": event.mono_ms + offset_ms, "boot": None, "mono_ms": None}
+            await tx.execute(update(schema.event).where(mine).values(now_known))
+
+    async def _told_before(self, tx: AsyncConnection, device: str) -> dict[tuple[str, str], int]:
+        event = schema.event.c
+        query = select(schema.event).where(event.device == device, event.kind == TIME_KNOWN)
+        rows = await tx.execute(query.order_by(event.id.desc()).limit(DATINGS))
+        datings = [dating(_stored(row).event) for row in rows]
+        return {(device, told[0]): told[1] for told in datings if told is not None}
 
     async def relay(self, fleet: str, most: int) -> list[StoredEvent]:
         """Give new events of a fleet their place in the log; gives those that are not published yet, in order."""

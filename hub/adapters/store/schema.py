@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "v0001"
+HEAD = "v0002"
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -127,6 +127,8 @@ event = Table(
     Column("received_ms", BigInteger, nullable=False),
     Column("pos", BigInteger),
     Column("published", Boolean, nullable=False),
+    Column("boot", String(16)),
+    Column("mono_ms", BigInteger),
     UniqueConstraint("device", "store", "seq"),
     UniqueConstraint("fleet", "pos"),
     Index("ix_event_fleet_published", "fleet", "published"),

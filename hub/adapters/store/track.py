@@ -8,8 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.adapters.store import schema
-from hub.adapters.store.database import Database
-from hub.adapters.store.events import event_rows
+from hub.adapters.store.events import EventPart
 from hub.core.marks import (
     DAY_MS,
     ROLLBACK,
@@ -66,7 +65,7 @@ class _Writes:
         return Outcome(verdict, self.marks[batch.key], lost)
 
 
-class TrackPart(Database):
+class TrackPart(EventPart):
     """Batches, marks, ledger, live states."""
 
     async def append(self, groups: Sequence[Incoming]) -> list[Outcome]:
@@ -116,7 +115,7 @@ class TrackPart(Database):
         if writes.quarantine:
             await tx.execute(schema.quarantine.insert(), writes.quarantine)
         if writes.events:
-            await tx.execute(self.insert(schema.event).on_conflict_do_nothing(), event_rows(writes.events))
+            await self.put_events(tx, writes.events)
         if writes.counts:
             lines = [{"device": d, "day": day, "what": what, "n": n} for (d, day, what), n in writes.counts.items()]
             book = self.insert(schema.ledger)

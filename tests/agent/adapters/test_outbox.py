@@ -11,6 +11,7 @@ import pytest
 
 from agent.adapters.memory import MemoryOutbox
 from agent.adapters.sqlite import SqliteOutbox, look_into
+from agent.core.dating import Moment
 from agent.ports import Kind, Record, Settled
 from wire.codec import dump
 from wire.errors import UnavailableError
@@ -18,21 +19,23 @@ from wire.track import GENESIS, chain
 
 DAY_MS = 86_400_000
 NOW = 1_760_000_000_000
+BOOT = "b007"
+AT = Moment(NOW, BOOT, 5_000)
 Either = MemoryOutbox | SqliteOutbox
 
 
 def fix(i: int) -> Record:
-    return Record(Kind.FIX, NOW + i, dump([NOW + i, i, i]))
+    return Record(Kind.FIX, Moment(NOW + i, BOOT, i), dump([NOW + i, i, i]))
 
 
-EVENT = Record(Kind.EVENT, NOW, dump([NOW, "sos", None, None, {}]))
+EVENT = Record(Kind.EVENT, AT, dump([NOW, "sos", None, None, {}]))
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Either]:
     box: Either = MemoryOutbox()
     if request.param == "sqlite":
-        box = await SqliteOutbox.open(tmp_path / "outbox.db", now_ms=NOW)
+        box = await SqliteOutbox.open(tmp_path / "outbox.db", now=AT)
     yield box
     await box.close()
 
@@ -67,7 +70,7 @@ async def test_an_ack_of_another_chain_forks(outbox: Either) -> None:
     before = outbox.store
     assert await outbox.settle(2, GENESIS) is Settled.FORKED
     assert await outbox.settle(9, GENESIS) is Settled.FORKED
-    await outbox.fork(NOW, hub_seq=9)
+    await outbox.fork(AT, hub_seq=9)
     assert outbox.store != before
     assert (outbox.acked, outbox.newest, outbox.low) == (0, 3, 1)
     rows = await outbox.read(1, 9)
@@ -89,13 +92,13 @@ async def test_old_acknowledged_records_are_forgotten_and_the_chain_goes_on(outb
 
 async def test_a_store_is_there_again_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
-    box = await SqliteOutbox.open(path, now_ms=NOW)
+    box = await SqliteOutbox.open(path, now=AT)
     stored = await box.put([fix(1), fix(2)])
     await box.settle(1, stored[0].h)
     await box.put([fix(3)])
     store = box.store
     await box._db.close()  # no good-bye
-    again = await SqliteOutbox.open(path, now_ms=NOW)
+    again = await SqliteOutbox.open(path, now=AT)
     assert (again.store, again.newest, again.acked, again.low) == (store, 3, 1, 1)
     assert (await again.put([fix(4)]))[0].h == chain(await again.hash_at(3) or "", 4, fix(4).body)
     assert look_into(path) == {"store": store, "recorded": 4, "committed_by_hub": 1, "waiting": 3}
@@ -104,14 +107,14 @@ async def test_a_store_is_there_again_after_a_restart(tmp_path: Path) -> None:
 
 async def test_a_damaged_store_is_set_aside_and_named(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
-    box = await SqliteOutbox.open(path, now_ms=NOW)
+    box = await SqliteOutbox.open(path, now=AT)
     await box.put([fix(i) for i in range(2000)])
     store = box.store
     await box.close()
     raw = bytearray(path.read_bytes())
     raw[:100] = bytes(100)
     path.write_bytes(bytes(raw))
-    again = await SqliteOutbox.open(path, now_ms=NOW)
+    again = await SqliteOutbox.open(path, now=AT)
     bodies = [row.body for row in await again.read(1, 9)]
     assert again.store != store
     assert store.encode() in bodies[0]
@@ -123,7 +126,7 @@ async def test_a_damaged_store_is_set_aside_and_named(tmp_path: Path) -> None:
 
 async def test_a_disk_that_refuses_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "outbox.db"
-    box = await SqliteOutbox.open(path, now_ms=NOW)
+    box = await SqliteOutbox.open(path, now=AT)
     await box.put([fix(1)])
     blocker = sqlite3.connect(path, isolation_level=None)
     await box._db.execute("PRAGMA busy_timeout = 50")
@@ -140,12 +143,12 @@ async def test_a_disk_that_refuses_loses_nothing(tmp_path: Path, monkeypatch: py
 async def test_a_place_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "outbox.db").mkdir()
     with pytest.raises(UnavailableError, match="can't be opened"):
-        await SqliteOutbox.open(tmp_path / "outbox.db", now_ms=NOW)
+        await SqliteOutbox.open(tmp_path / "outbox.db", now=AT)
     await asyncio.sleep(0.1)  # the thread of the library says good-bye to the loop
 
 
 async def test_the_file_is_as_designed(tmp_path: Path) -> None:
-    box = await SqliteOutbox.open(tmp_path / "outbox.db", now_ms=NOW)
+    box = await SqliteOutbox.open(tmp_path / "outbox.db", now=AT)
     found = {}
     for pragma in ("page_size", "journal_mode", "synchronous"):
         async with box._db.execute(f"PRAGMA {pragma}") as cursor:
@@ -158,7 +161,7 @@ async def test_the_file_is_as_designed(tmp_path: Path) -> None:
 
 async def test_a_folder_that_has_gone_does_not_keep_the_process_alive(tmp_path: Path) -> None:
     folder = tmp_path / "deep"
-    box = await SqliteOutbox.open(folder / "outbox.db", now_ms=NOW)
+    box = await SqliteOutbox.open(folder / "outbox.db", now=AT)
     shutil.rmtree(folder)
     await box.close()
     assert not [thread for thread in threading.enumerate() if "_connection_worker_thread" in thread.name]

@@ -16,7 +16,7 @@ from hub.adapters.memory import MemoryStore
 from hub.adapters.store import schema
 from hub.adapters.store.sql import SqlStore
 from hub.core.access import digest
-from hub.core.marks import Incoming, Mark, StoredEvent, Verdict, incoming, stored
+from hub.core.marks import Incoming, Mark, Verdict, incoming
 from hub.core.registry import Binding, Token
 from hub.ports import LedgerLine, SavedLive
 from tests.hub.conftest import AnyStore, emptied
@@ -28,10 +28,6 @@ from wire.track import encode_batch
 
 OTHER = "ZZZZZZZZZZZ"
 SOS = Event(11, T0 + 11_000, "sos", 41.5, -96.5, {"why": "button", "n": [1, {"x": None}]})
-
-
-def an_event(seq: int = 11, *, fleet: str = "main", kind: str = "sos") -> StoredEvent:
-    return StoredEvent("gw-a", STORE, replace(SOS, seq=seq, kind=kind), fleet, "van-1", T0 + 20_000)
 
 
 async def seqs(store: AnyStore, device: str = "gw-a") -> list[int]:
@@ -163,44 +159,6 @@ async def test_groups_that_meet_are_done_one_after_the_other(store: AnyStore) ->
     verdicts = [verdict for group in done for verdict in group]
     assert sorted(verdicts) == [Verdict.APPEND] * 2 + [Verdict.DUPLICATE] * 4
     assert await ledger(store) == {"rows": 10}
-
-
-# Events.
-
-
-async def test_an_event_is_stored_once_whichever_way_it_comes_first(store: AnyStore) -> None:
-    await peopled(store)
-    track = an_incoming(a_batch(1, 10, events=[SOS]))
-    fast = stored("gw-a", STORE, SOS, registry=a_registry(), received_ms=T0)
-    await store.add_events([])
-    await store.add_events([fast, fast])
-    await append(store, track)
-    (event,) = await store.relay("main", 10)
-    assert (event.event, event.pos, event.fleet, event.vehicle) == (SOS, 1, "main", "van-1")
-    other = an_incoming(a_batch(1, 10, events=[SOS]), device="gw-b")
-    await append(store, other)
-    await store.add_events([stored("gw-b", STORE, SOS, registry=a_registry(), received_ms=T0)])
-    assert [one.device for one in await store.events_after("main", 0, 10)] == ["gw-a"]
-    assert [one.device for one in await store.relay("main", 10)] == ["gw-a", "gw-b"]
-
-
-async def test_positions_have_no_gap_and_the_unpublished_come_again(store: AnyStore) -> None:
-    await peopled(store)
-    await store.add_fleet("north", T0)
-    assert await store.relay("main", 10) == []
-    await store.add_events([an_event(seq) for seq in (3, 1, 2)] + [an_event(9, fleet="north")])
-    assert [one.pos for one in await store.relay("main", 2)] == [1, 2]
-    assert [one.pos for one in await store.relay("main", 2)] == [1, 2]
-    await store.published("main", 2)
-    assert [(one.pos, one.event.seq) for one in await store.relay("main", 2)] == [(3, 2)]
-    await store.published("main", 3)
-    assert await store.relay("main", 2) == []
-    assert [one.pos for one in await store.relay("north", 2)] == [1]
-    assert [one.pos for one in await store.events_after("main", 1, 10)] == [2, 3]
-    assert [one.pos for one in await store.events_after("main", 0, 1)] == [1]
-    assert (await store.last_pos("main"), await store.last_pos("north"), await store.last_pos("x")) == (3, 1, 0)
-    await store.add_events([an_event(5, fleet="nowhere")])
-    assert await store.relay("nowhere", 5) == []
 
 
 # Live.

@@ -1,6 +1,7 @@
 """Frames of the stream: read strictly, made exactly."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,8 @@ def test_an_event_carries_its_cursor() -> None:
         "op": "event", "id": 2, "cursor": "1:7", "veh": "van-1", "device": "gw-a", "t": T0, "kind": "sos",
         "lat": 1.5, "lon": 2.5, "detail": {"why": "button"}, "rx": T0 + 9,
     }  # fmt: skip
+    unsure = replace(stored, event=replace(stored.event, boot="b", mono_ms=5))
+    assert json.loads(frames.event(2, 1, unsure))["provisional"] is True
 
 
 @pytest.mark.parametrize(

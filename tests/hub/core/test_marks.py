@@ -58,6 +58,25 @@ def test_rows_events_and_receipts_are_counted_by_day() -> None:
     assert (stored.fleet, stored.vehicle, stored.event.kind) == ("main", "van-1", "sos")
 
 
+def test_what_a_word_about_the_time_says() -> None:
+    assert marks.dating(Event(1, T0, "time-known", detail={"boot": "b", "offset_ms": 5})) == ("b", 5)
+    for kind, detail in (
+        ("sos", {"boot": "b", "offset_ms": 5}),
+        ("time-known", {"boot": 7, "offset_ms": 5}),
+        ("time-known", {"boot": "b", "offset_ms": "x"}),
+        ("time-known", {"boot": "b", "offset_ms": -1}),
+    ):
+        assert marks.dating(Event(1, T0, kind, detail=detail)) is None
+
+
+def test_an_event_without_a_time_is_counted_where_it_came() -> None:
+    event = Event(11, None, "ignition-on", boot="b", mono_ms=5)
+    came = an_incoming(a_batch(1, 10, events=[event]), at_ms=T0 + 3 * 86_400_000)
+    assert dict(came.counts) == {(DAY, "rows"): 10, (DAY + 3, "events"): 1}
+    (stored,) = came.events
+    assert (stored.event.at_ms, stored.event.boot) == (T0 + 3 * 86_400_000, "b")
+
+
 def test_an_event_of_an_unbound_device_belongs_to_the_devices_fleet() -> None:
     registry = a_registry()
     bare = replace(registry, devices={"gw-a": replace(registry.devices["gw-a"], bindings=())})
