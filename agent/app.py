@@ -3,25 +3,23 @@
 import asyncio
 import random
 import secrets
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from dataclasses import asdict
 
-from agent.adapters.bluetooth import BluetoothDoor
+from agent import observed
 from agent.adapters.clock import GnssClock
-from agent.adapters.gpsd import GpsdDoor
 from agent.adapters.mqtt import MqttLink
-from agent.adapters.serial import SerialDoor
-from agent.adapters.serial_probe import adapter_rate
-from agent.adapters.sqlite import SqliteOutbox, only_agent
+from agent.adapters.notes import Notes
+from agent.adapters.outbox_file import only_agent
+from agent.adapters.sqlite import SqliteOutbox
 from agent.adapters.state_socket import answer, socket_path
-from agent.adapters.tcp import TcpDoor
-from agent.adapters.udp import UdpDoor
-from agent.core import elm327, gpsd, nmea, sampler
+from agent.adapters.supply import Supply, found
+from agent.core import alarms, guardian
 from agent.core.elm327 import Elm327
 from agent.dialogue import ask
 from agent.events import HAPPENINGS
-from agent.flow import LiveLane, Parser, Senses, Vehicle, collect, reopening, watch_fixes
-from agent.ports import Bytes, Line
+from agent.flow import LiveLane, Senses, Vehicle, collect, reopening, watch_fixes
+from agent.guard import Guard, keep_guard
+from agent.parts import adapter, bus, floor_ms, login_of, receiver, sampling
 from agent.recorder import Recorder
 from agent.settings import AgentSettings, Obd
 from agent.uplink import Config, Uplink, keep_tidy, stay_linked
@@ -29,66 +27,13 @@ from wire import VERSION
 from wire.errors import UnavailableError
 from wire.ops import clock
 from wire.ops.main import together
-from wire.ops.mqtt import Login, login
-from wire.ops.settings import secret
+from wire.ops.mqtt import Login
 from wire.ops.watch import Watch
-
-SILENT_S = 8.0
-"""A receiver that says nothing for so long is opened anew. Less than what `reopening` takes for a steady line, so that
-one that stays silent is tried ever more seldom, and told once."""
-
-
-def _login(settings: AgentSettings) -> Login:
-    hub, device = settings.hub, settings.device
-    ca_file = str(hub.ca_file) if hub.ca_file else None
-    return login(hub.url, device.id, secret=secret(device.secret_file), ca_file=ca_file, keepalive_s=hub.keepalive_s)
-
-
-def receiver(settings: AgentSettings, on_baud: Callable[[int], object] | None = None) -> tuple[Bytes, Parser]:
-    """The door of the receiver and the parser for what comes in by it."""
-    gnss = settings.gnss
-    host, port = gnss.address
-    if gnss.source == "gpsd":
-        return GpsdDoor(host, port, silence_s=SILENT_S), gpsd.Parser()
-    if gnss.source == "tcp":
-        return TcpDoor(host, port, silence_s=SILENT_S), nmea.Parser()
-    if gnss.source == "udp":
-        return UdpDoor(host, port, sender=gnss.sender, silence_s=SILENT_S), nmea.Parser()
-    return SerialDoor(str(gnss.path), baud=gnss.baud, silence_s=SILENT_S, on_baud=on_baud), nmea.Parser()
-
-
-async def adapter(obd: Obd, known_baud: int | None = None) -> tuple[Line, int | None]:
-    """The line to the ELM327, ready to be written to, and its speed if that was found. Raises UnavailableError."""
-    if obd.host is not None:
-        wifi = TcpDoor(obd.host, obd.port)
-        await wifi.connect()
-        return wifi, None
-    if obd.bluetooth is not None:
-        radio = BluetoothDoor(obd.bluetooth, obd.channel)
-        await radio.connect()
-        return radio, None
-    path = str(obd.path)
-    rate = await adapter_rate(path, first=known_baud) if obd.baud == "auto" else obd.baud
-    return SerialDoor(path, baud=rate), rate if obd.baud == "auto" else None
-
-
-def floor_ms(day: date) -> int:
-    """The first moment of a day."""
-    return round(datetime.combine(day, datetime.min.time(), UTC).timestamp() * 1000)
-
-
-def _sampler(settings: AgentSettings) -> sampler.Config:
-    chosen = settings.sampling
-    return sampler.Config(
-        eps_m=chosen.eps_m,
-        heartbeat_moving_ms=round(chosen.heartbeat_moving_s * 1000),
-        heartbeat_parked_ms=round(chosen.heartbeat_parked_s * 1000),
-    )
 
 
 async def run(settings: AgentSettings) -> None:
     """Run the agent until it is cancelled; what waits in memory is committed on the way out."""
-    where = _login(settings)
+    where = login_of(settings)
     with only_agent(settings.outbox.path):
         await _run(settings, where)
 
@@ -96,30 +41,17 @@ async def run(settings: AgentSettings) -> None:
 async def _run(settings: AgentSettings, where: Login) -> None:
     watch, time = Watch("agent", HAPPENINGS), GnssClock(floor_ms=floor_ms(settings.gnss.floor))
     outbox = await SqliteOutbox.open(settings.outbox.path, now=time.now())
-    recorder = Recorder(outbox, time, watch=watch, commit_ms=round(settings.sampling.commit_s * 1000))
-    senses = Senses(Vehicle(), recorder, LiveLane(_sampler(settings)), time, watch)
-    uplink = Uplink(
-        outbox, recorder, senses.live, senses, time, watch,
-        Config(
-            VERSION, secrets.token_hex(8), upload_s=settings.sampling.upload_s,
-            silent_s=settings.hub.silent_s, spread_s=settings.hub.spread_s,
-        ),
-        random.SystemRandom().random,
-    )  # fmt: skip
-    recorder.on_event = uplink.take_event
-    recorder.on_dated = uplink.nudge.set
-    watch(
-        "agent.start",
-        version=VERSION,
-        device=settings.device.id,
-        hub=settings.hub.url,
-        receiver=receiver(settings)[0].place,
-    )
+    uplink = _assembled(settings, outbox, time, watch)
+    senses, recorder = uplink.senses, uplink.recorder
+    place = receiver(settings)[0].place
+    watch("agent.start", version=VERSION, device=settings.device.id, hub=settings.hub.url, receiver=place)
     try:
         await together(
             _sense_position(settings, senses),
             *([] if settings.obd is None else [_sense_bus(settings.obd, senses)]),
             watch_fixes(senses),
+            _tell_start(outbox.cut_off, senses),
+            keep_guard(_guard(settings, senses)),
             recorder.keep_committing(),
             recorder.keep_dating(),
             stay_linked(MqttLink(where), uplink),
@@ -134,9 +66,29 @@ async def _run(settings: AgentSettings, where: Login) -> None:
             watch("agent.stop", recorded=recorder.recorded, waiting=recorder.waiting, not_on_disk=recorder.unwritten)
 
 
+def _assembled(settings: AgentSettings, outbox: SqliteOutbox, time: GnssClock, watch: Watch) -> Uplink:
+    """The senses on their way in, and the lanes on their way out."""
+    recorder = Recorder(outbox, time, watch=watch, commit_ms=round(settings.sampling.commit_s * 1000))
+    limits = alarms.Config(idle_ms=round(settings.guard.idle_s * 1000), tow_m=settings.guard.tow_m)
+    senses = Senses(Vehicle(), recorder, LiveLane(sampling(settings)), time, watch, limits)
+    config = Config(
+        VERSION, secrets.token_hex(8), upload_s=settings.sampling.upload_s,
+        silent_s=settings.hub.silent_s, spread_s=settings.hub.spread_s,
+    )  # fmt: skip
+    uplink = Uplink(outbox, recorder, senses.live, senses, time, watch, config, random.SystemRandom().random)
+    recorder.on_event = uplink.take_event
+    recorder.on_dated = uplink.nudge.set
+    return uplink
+
+
 async def _sense_position(settings: AgentSettings, senses: Senses) -> None:
     path = settings.gnss.path
-    door, _ = receiver(settings, lambda baud: senses.watch("gnss.baud", path=path, baud=baud))
+
+    def found(baud: int) -> None:
+        senses.vehicle.baud = baud
+        senses.watch("gnss.baud", path=path, baud=baud)
+
+    door, _ = receiver(settings, found)
 
     async def once() -> None:
         _, parser = receiver(settings)
@@ -150,20 +102,35 @@ async def _sense_bus(obd: Obd, senses: Senses) -> None:
 
     async def once() -> None:
         nonlocal known
-        elm = Elm327(elm327.Config(slot_ms=round(1000 / obd.rate_hz)))
-        line, found = await adapter(obd, known)
-        if found != known:
-            known = found
-            senses.watch("obd.baud", path=obd.path, baud=found)
+        elm = Elm327(bus(obd), senses.vehicle.adapter)
+        line, rate = await adapter(obd, known)
+        if rate != known:
+            known = rate
+            senses.watch("obd.baud", path=obd.path, baud=rate)
         await ask(line, elm, senses)
 
     await reopening("obd", once, senses)
 
 
+def _guard(settings: AgentSettings, senses: Senses) -> Guard:
+    chosen = settings.guard
+    config = guardian.Config(voltage_ms=round(chosen.voltage_s * 1000), wind_down_ms=round(chosen.wind_down_s * 1000))
+    notes = Notes(settings.outbox.path.with_suffix(".notes"))
+    return Guard.of(senses, config, notes=notes, supply=Supply(chosen.supply or found()))
+
+
+async def _tell_start(cut_off: str | None, senses: Senses) -> None:
+    """Whether the session before this one was cut off: by the machine's end, or only the agent's. Then it is done."""
+    if cut_off is not None:
+        same = cut_off == senses.clock.now().boot
+        await senses.recorder.add_event("restarted" if same else "power-restored", None, {"cut_off": True})
+    await asyncio.get_running_loop().create_future()
+
+
 async def _tell_state(settings: AgentSettings, uplink: Uplink, watch: Watch) -> None:
     """Answer who asks; an agent that can't be asked still does its work."""
     try:
-        await answer(socket_path(settings.outbox.path), lambda: state(uplink, watch))
+        await answer(socket_path(settings.outbox.path), lambda: state(uplink, watch) | _seen(settings, uplink, watch))
     except UnavailableError as error:
         watch("status.away", error=error)
         await asyncio.get_running_loop().create_future()
@@ -199,6 +166,22 @@ def state(uplink: Uplink, watch: Watch) -> dict[str, object]:
         "rejected": watch.counts("gnss.rejected", "reason"),
         "bus_rejected": watch.counts("obd.rejected", "reason"),
     }
+
+
+def _seen(settings: AgentSettings, uplink: Uplink, watch: Watch) -> dict[str, object]:
+    """What receiver, adapter, battery and clock are like: for people, and for the doctor."""
+    vehicle, now = uplink.senses.vehicle, uplink.clock.now()
+    off_s = None if now.at_ms is None else (clock.utc_ms() - now.at_ms) / 1000.0
+    battery = vehicle.battery
+    seen: dict[str, object] = {
+        "receiver": asdict(observed.receiver(vehicle, watch, receiver(settings)[0].place)),
+        "battery": {"rest_v": battery.rest_v, "low": battery.low, "bus_at_rest": battery.quiet,
+                    "days_left": guardian.days_left(battery, guardian.Config())},
+        "clock": {"basis": uplink.senses.clock.basis.value, "system_off_s": off_s},
+    }  # fmt: skip
+    if settings.obd is not None:
+        seen["adapter"] = asdict(observed.adapter(vehicle, now.mono_ms, settings.obd.place))
+    return seen
 
 
 def _link_error(uplink: Uplink, now_ms: int) -> dict[str, object] | None:

@@ -1,16 +1,20 @@
 """What can be checked of the settings without starting: secret, CA file, outbox folder, ports. All faults are named at once."""
 
+import ipaddress
 import os
+import socket
 import ssl
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.adapters.bluetooth import rfcomm
 from agent.settings import AgentSettings, Outbox
-from wire.errors import SettingsError
+from wire.errors import SettingsError, UnavailableError
 from wire.ops.settings import check, read, secret
 
 Data = dict[str, object]
+WAY_ROUND = "bind the adapter with rfcomm, and set obd.path to /dev/rfcomm0 instead"
 PATHS = (("device", "secret_file"), ("hub", "ca_file"), ("gnss", "path"), ("obd", "path"), ("outbox", "path"))
 
 
@@ -55,6 +59,10 @@ def look(data: Data) -> Found:
     adapter = _path(data, "obd", "path")
     for port in (receiver, adapter):
         _look_at_port(port, found)
+    if gnss.get("source") == "udp":
+        _look_at_address(gnss.get("host"), found)
+    if isinstance(_section(data, "obd").get("bluetooth"), str):
+        _look_at_bluetooth(found)
     if receiver and adapter and os.path.realpath(receiver) == os.path.realpath(adapter):
         found.ports.append(f"{adapter}: gnss.path and obd.path are the same port")
     return found
@@ -122,3 +130,26 @@ def _look_at_port(path: Path | None, found: Found) -> None:
         found.ports.append(f"{path}: this is no serial port")
     elif not os.access(path, os.R_OK | os.W_OK):
         found.ports.append(f"{path}: no right to read and write it; add the user of the agent to the group dialout")
+
+
+def _look_at_address(host: object, found: Found) -> None:
+    """Whether datagrams can be listened for there; a port of one's own choice does not disturb an agent that runs."""
+    try:
+        address = ipaddress.ip_address(host if isinstance(host, str) else "0.0.0.0")  # noqa: S104  # what the settings mean by none
+    except ValueError:  # a name, or nonsense, which is told elsewhere
+        return
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as ear:
+            ear.bind((str(address), 0))
+    except OSError as error:
+        found.ports.append(f"gnss.host: {address} is no address of this machine now: {error.strerror}")
+
+
+def _look_at_bluetooth(found: Found) -> None:
+    try:
+        rfcomm().close()
+    except UnavailableError as error:
+        found.ports.append(f"obd.bluetooth: {error}; {WAY_ROUND}")
+    except OSError as error:
+        found.ports.append(f"obd.bluetooth: this kernel has no RFCOMM: {error.strerror}; {WAY_ROUND}")

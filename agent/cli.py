@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     whole.add_argument("--version", action="version", version=f"odograph-agent {VERSION}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_run, _add_rig, _add_status, _add_config):
+    for add in (_add_run, _add_rig, _add_decode, _add_status, _add_doctor, _add_config):
         add(commands)
     return whole
 
@@ -81,6 +81,23 @@ def _add_rig(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--truth", type=Path, metavar="FILE", help="write each epoch that was sent, a JSON line each")
     parser.add_argument("--duration", type=float, metavar="SECONDS", help="stop after so many real seconds")
     parser.add_argument("--json", action="store_true", help="tell the ports as one JSON line")
+    lines = parser.add_argument_group("lines")
+    baud = "the {} line has this speed, and garbles for who has set another (default: any will do)"
+    lines.add_argument("--baud", type=int, metavar="N", help=baud.format("GNSS"))
+    lines.add_argument("--obd-baud", type=int, metavar="N", help=baud.format("OBD"))
+    lines.add_argument(
+        "--tcp", type=int, metavar="PORT", help="serve the receiver's NMEA there too; 0 takes a free port"
+    )
+    lines.add_argument("--udp", metavar="HOST:PORT", help="send the receiver's NMEA there too")
+    lines.add_argument(
+        "--obd-tcp", type=int, metavar="PORT", help="the ELM327 answers there too, as a WiFi adapter does"
+    )
+    lines.add_argument("--obd-grade", default="v1.5", metavar="KIND", help="v1.5, genuine, clone, poor or stn adapter")
+    lines.add_argument("--obd-delay", type=int, metavar="MS", help="what the adapter takes to answer")
+    parser.add_argument(
+        "--fault", action="append", default=[], dest="faults", metavar="NAME[@SECONDS[+SECONDS]]",
+        help="plant a fault from a second on, for so many seconds; may be given again; a wrong name tells them all",
+    )  # fmt: skip
 
 
 def _rig(args: argparse.Namespace) -> int:
@@ -88,9 +105,32 @@ def _rig(args: argparse.Namespace) -> int:
 
     options = RigOptions(
         recording=args.recording, obd=args.obd, link=args.link, speed=args.speed, start=args.start, loop=args.loop,
-        truth=args.truth, duration_s=args.duration, as_json=args.json,
+        truth=args.truth, duration_s=args.duration, as_json=args.json, baud=args.baud, obd_baud=args.obd_baud,
+        tcp=args.tcp, udp=args.udp, obd_tcp=args.obd_tcp, obd_grade=args.obd_grade, obd_delay_ms=args.obd_delay, faults=tuple(args.faults),
     )  # fmt: skip
     return run(lambda: run_rig(options, say=lambda line: print(line, flush=True)))
+
+
+def _add_decode(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands, "decode", _decode,
+        about="what a recording of a receiver (NMEA, UBX, mixed) says: a line an epoch on stdout, a summary on stderr",
+        example="odograph-agent decode drive.nmea.gz --json    # `-` reads standard input",
+    )  # fmt: skip
+    parser.add_argument(
+        "recording", metavar="FILE", help="raw bytes as the receiver sent them; .gz is fine; - is stdin"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
+    parser.add_argument(
+        "--repair-dates", action="store_true", help="move dates of before --floor by whole rollovers of the GPS week"
+    )
+    parser.add_argument("--floor", metavar="DATE", help="no date is earlier (default: when this software was built)")
+
+
+def _decode(args: argparse.Namespace) -> int:
+    from agent.decode import decode, floor_of
+
+    return decode(args.recording, as_json=args.json, floor_ms=floor_of(args.floor) if args.repair_dates else None)
 
 
 def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -134,6 +174,25 @@ def _config(args: argparse.Namespace) -> int:
         return 0
 
     return call(work)
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands, "doctor", _doctor,
+        about="look at receiver, adapter, vehicle, battery, disk, hub and clock, and say what is wrong and what to do",
+        example="odograph-agent doctor --config agent.toml    # status 0: all is well; 1: something is not",
+    )  # fmt: skip
+    _with_config(parser)
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, metavar="N", help="look at most so long; it ends as soon as all is clear"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from agent.doctor import visit
+
+    return call(lambda: visit(args.config, seconds=args.seconds, as_json=args.json))
 
 
 def main() -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from agent.core import bus, hearing, motion, plausible, sampler
+from agent.core import alarms, bus, guardian, hearing, ignition, motion, plausible, sampler
+from agent.core.memory import Memory
+from agent.core.sky import Antenna, Sky
 from agent.core.timing import Verdict
 from agent.ports import Bytes, Clock
 from agent.recorder import Recorder
@@ -15,7 +17,8 @@ from wire.messages import Fix, Live, Reading, Rejected
 from wire.ops.watch import WatchCall
 
 SILENCE_S = 0.08
-NO_FIX_MS = 5_000
+NO_FIX_MS = 4_000
+DEVICES = {"gnss": "receiver", "obd": "adapter"}
 REOPEN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_MS = 10_000
 
@@ -27,30 +30,48 @@ class Parser(Protocol):
     """
 
     speaks: str
-    heard: int
 
-    def feed(self, chunk: bytes) -> list[Fix | Rejected]:
+    @property
+    def heard(self) -> int:
+        """Valid sentences, frames or lines so far."""
+
+    def feed(self, chunk: bytes) -> Sequence[Fix | Rejected | Sky | Antenna]:
         """Take what has arrived."""
 
-    def flush(self) -> list[Fix | Rejected]:
+    def flush(self) -> Sequence[Fix | Rejected | Sky | Antenna]:
         """The line is silent."""
 
 
 @dataclass(slots=True)
 class Vehicle:
-    """What is known now: shared by the senses, which write it, and the lanes, which read it."""
+    """What is known now: shared by the senses, which write it, and the lanes, which read it.
+
+    While `rest_ms` is set the bus is left alone, and only the battery's voltage is read, so often.
+    """
 
     signals: bus.State = field(default_factory=bus.State)
+    ignition_state: ignition.State = field(default_factory=ignition.State)
+    battery: guardian.State = field(default_factory=guardian.State)
+    rest_ms: int | None = None
     moving: motion.State = field(default_factory=motion.State)
+    alarming: alarms.State = field(default_factory=alarms.State)
+    present: dict[str, bool] = field(default_factory=dict)
+    heard: int = 0
+    noise: bool = False
+    baud: int | None = None
     judging: plausible.State = field(default_factory=plausible.State)
     undated: plausible.State = field(default_factory=plausible.State)
     misdated: bool = False
     fix_mono_ms: int | None = None
     line: hearing.State | None = None
+    last_line: hearing.State | None = None
+    adapter: Memory = field(default_factory=Memory)
+    sky: Sky = field(default_factory=Sky)
+    antenna: Antenna | None = None
 
     def reading(self, now_ms: int) -> Reading:
-        """The bus values that are fresh."""
-        return bus.reading(self.signals, now_ms)
+        """The bus values that are fresh, and the settled ignition."""
+        return replace(bus.reading(self.signals, now_ms), ignition=self.ignition_state.on)
 
     @property
     def fix(self) -> Fix | None:
@@ -104,6 +125,7 @@ class Senses:
     live: LiveLane
     clock: Clock
     watch: WatchCall
+    limits: alarms.Config = field(default_factory=alarms.Config)
 
 
 async def with_silence(chunks: AsyncIterator[bytes], silence_s: float) -> AsyncIterator[bytes]:
@@ -135,7 +157,7 @@ async def with_silence(chunks: AsyncIterator[bytes], silence_s: float) -> AsyncI
 async def collect(door: Bytes, parser: Parser, senses: Senses) -> None:
     """Receiver to outbox and live lane: bytes, fix, row; motion, sample. Ends with UnavailableError."""
     fresh, vehicle = True, senses.vehicle
-    vehicle.line = hearing.State(door.place, parser.speaks, senses.clock.mono_ms())
+    vehicle.line = hearing.opened(vehicle.last_line, door.place, parser.speaks, senses.clock.mono_ms())
     try:
         async for chunk in with_silence(door.chunks(), SILENCE_S):
             if fresh:
@@ -145,10 +167,14 @@ async def collect(door: Bytes, parser: Parser, senses: Senses) -> None:
             items = parser.feed(chunk) if chunk else parser.flush()
             if chunk:
                 _listen(hearing.Heard.VALID if parser.heard > before else hearing.Heard.NOISE, senses)
+                vehicle.noise = vehicle.noise or parser.heard == before
+            if parser.heard > before:
+                vehicle.heard += parser.heard - before
+                await present("gnss", senses)
             await sort(items, senses)
         await sort(parser.flush(), senses)
     finally:
-        vehicle.line = None
+        vehicle.last_line, vehicle.line = vehicle.line, None
     raise UnavailableError("the receiver's line has ended")
 
 
@@ -164,11 +190,15 @@ def _listen(heard: hearing.Heard, senses: Senses) -> None:
         senses.watch("gnss.unheard", error=told)
 
 
-async def sort(items: list[Fix | Rejected], senses: Senses) -> None:
-    """Refusals are counted, fixes go on."""
+async def sort(items: Sequence[Fix | Rejected | Sky | Antenna], senses: Senses) -> None:
+    """Refusals are counted, fixes go on; the newest sky and state of the antenna are kept."""
     for item in items:
         if isinstance(item, Rejected):
             senses.watch("gnss.rejected", reason=item.reason)
+        elif isinstance(item, Sky):
+            senses.vehicle.sky = item
+        elif isinstance(item, Antenna):
+            senses.vehicle.antenna = item
         else:
             await take(item, senses)
 
@@ -224,17 +254,41 @@ async def take(told: Fix, senses: Senses) -> None:
     senses.recorder.add_fix(fix, reading)
     if senses.recorder.crowded:
         await senses.recorder.commit()
-    vehicle.moving, change = motion.step(vehicle.moving, fix, reading, now_ms)
+    vehicle.moving = motion.step(vehicle.moving, fix, reading)
+    await _alarm(fix, reading, now_ms, senses)
     lane = senses.live
-    if change is not None:
-        lane.state = sampler.State(lane.state.sent, lane.state.acked, lane.state.away, force=True)
-        await senses.recorder.add_event(change, fix)
     if lane.linked:
         lane.state, live = sampler.step(
             lane.state, fix, reading, vehicle.moving.motion, lane.config, waiting=senses.recorder.waiting
         )
         if live is not None:
             lane.offer(live)
+
+
+async def _alarm(fix: Fix, reading: Reading, now_ms: int, senses: Senses) -> None:
+    """Long idling and tows."""
+    vehicle = senses.vehicle
+    vehicle.alarming, facts = alarms.step(
+        vehicle.alarming, fix, now_ms, senses.limits,
+        ignition=reading.ignition, standing=motion.standing(fix, reading),
+    )  # fmt: skip
+    for fact in facts:
+        await senses.recorder.add_event(fact.kind, fix, dict(fact.detail))
+
+
+async def present(device: str, senses: Senses) -> None:
+    """A device speaks; if it had been unplugged, it is back."""
+    if senses.vehicle.present.get(device) is False:
+        await senses.recorder.add_event(f"{DEVICES[device]}-back", senses.vehicle.fix)
+    senses.vehicle.present[device] = True
+
+
+async def _absent(device: str, error: UnavailableError, senses: Senses) -> None:
+    """A device that had spoken has gone."""
+    if senses.vehicle.present.get(device):
+        senses.vehicle.present[device] = False
+        detail: dict[str, object] = {"error": str(error)[:120]}
+        await senses.recorder.add_event(f"{DEVICES[device]}-unplugged", senses.vehicle.fix, detail)
 
 
 def current(senses: Senses) -> Live | None:
@@ -273,5 +327,6 @@ async def reopening(name: str, once: Callable[[], Awaitable[None]], senses: Sens
                 attempt = 0
             if attempt == 0:
                 senses.watch(f"{name}.away", error=error)
+            await _absent(name, error, senses)
             await asyncio.sleep(REOPEN_S[min(attempt, len(REOPEN_S) - 1)])
             attempt += 1

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from agent.core.dating import Moment
-from agent.core.timing import Verdict
+from agent.core.timing import Basis, Verdict
 from wire.errors import UnavailableError
 from wire.messages import Status
 
@@ -35,6 +35,10 @@ class Clock(Protocol):
 
     def now(self) -> Moment:
         """This moment: by UTC once somebody has told it, and always by boot and monotonic clock."""
+
+    @property
+    def basis(self) -> Basis:
+        """Who has told the time."""
 
     def mono_ms(self) -> int:
         """A clock that never steps."""

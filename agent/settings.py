@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, Validati
 
 from wire import BUILT_MS
 from wire.ops.settings import Settings
+from wire.signals import NAMED
 from wire.topics import IDENTITY
 
 BUILT = date(1970, 1, 1) + timedelta(milliseconds=BUILT_MS)
@@ -154,7 +155,28 @@ class Obd(Settings):
         "`host` or `bluetooth` must be set",
     )
     baud: Baud = Field(default="auto", description="speed of the serial port; `auto` finds it")
-    rate_hz: float = Field(default=5.0, gt=0, le=20, description="queries a second at most")
+    rate_hz: float = Field(
+        default=5.0,
+        gt=0,
+        le=50,
+        description="speed and rpm so often a second, as far as the adapter can; the rest seldom",
+    )
+    wanted: tuple[str, ...] = Field(
+        default=(), description="values to ask besides those of the track, by their names in the table of obd.md"
+    )
+    codes_min: float = Field(default=10.0, ge=0.5, le=1440, description="trouble codes are read every so many minutes")
+
+    @property
+    def place(self) -> str:
+        """What a person calls it."""
+        return f"{self.host}:{self.port}" if self.host else str(self.bluetooth or self.path)
+
+    @field_validator("wanted")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in value if name not in NAMED]:
+            raise ValueError(f"unknown: {', '.join(unknown)}")
+        return value
 
     @field_validator("bluetooth")
     @classmethod
@@ -190,6 +212,25 @@ class Sampling(Settings):
     )
 
 
+class Guard(Settings):
+    """What is watched besides the position: battery, power, idling, tow."""
+
+    voltage_s: float = Field(
+        default=60.0, ge=5, le=3600, description="how often the battery is read while the vehicle is parked"
+    )
+    wind_down_s: float = Field(
+        default=120.0, ge=0, le=3600, description="so long after the ignition went off the bus is left alone"
+    )
+    idle_s: float = Field(default=300.0, ge=30, le=86_400, description="standing so long with the ignition on is told")
+    tow_m: float = Field(
+        default=200.0, ge=20, le=10_000, description="moving so far with the ignition off is told as a tow"
+    )
+    supply: Path | None = Field(
+        default=None,
+        description="file that says 1 while the gateway has its supply; the kernel's first mains supply if absent",
+    )
+
+
 class Outbox(Settings):
     """Where records wait."""
 
@@ -212,5 +253,6 @@ class AgentSettings(Settings):
     gnss: Gnss
     obd: Obd | None = None
     sampling: Sampling = Sampling()
+    guard: Guard = Guard()
     outbox: Outbox = Outbox()
     log: Log = Log()

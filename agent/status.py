@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from agent.adapters import gpsd_poll
-from agent.adapters.sqlite import look_into
+from agent.adapters.outbox_file import look_into
 from agent.adapters.state_socket import ask, socket_path
 from agent.settings import AgentSettings
 from wire.errors import UnavailableError
@@ -16,7 +16,7 @@ async def look(settings: AgentSettings) -> dict[str, object]:
         return state
     state = {"running": False, "outbox": look_into(settings.outbox.path)}
     if settings.gnss.source == "gpsd":
-        state["gpsd"] = _gpsd(settings.gnss.host, settings.gnss.port)
+        state["gpsd"] = _gpsd(*settings.gnss.address)
     return state
 
 

@@ -18,10 +18,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from agent import cli as agent_cli
+from agent.adapters.rig import of_adapter
+from agent.core import rig_faults
+from agent.core.diagnosis import FAULTS
 from agent.settings import AgentSettings
 from hub import cli as hub_cli
 from hub.settings import Hub as HubSettings
 from wire import errors
+from wire.kinds import KINDS
 from wire.messages import Batch, Event, Fix, Lost, Reading
 from wire.ops.settings import Settings, check, load
 from wire.schema import COLUMNS, named, row_of
@@ -89,11 +93,31 @@ def settings_table(model: type[BaseModel]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def rig_faults_table() -> str:
+    lines = ["| `--fault` | what the rig does |", "|---|---|"]
+    lines += [f"| `{name}` | {about} |" for name, about in rig_faults.FAULTS.items()]
+    lines += [f"| `obd:{name}` | {about} |" for name, about in of_adapter().items()]
+    return "\n".join(lines) + "\n"
+
+
+def kinds_table() -> str:
+    lines = ["| kind | when |", "|---|---|", *(f"| `{kind}` | {about} |" for kind, about in KINDS.items())]
+    return "\n".join(lines) + "\n"
+
+
+def doctor_table() -> str:
+    lines = ["| fault | what to do |", "|---|---|", *(f"| `{fault}` | {cure} |" for fault, cure in FAULTS.items())]
+    return "\n".join(lines) + "\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "kinds": kinds_table,
+    "doctor": doctor_table,
     "topics": topics_table,
     "columns": columns_table,
     "errors": errors_table,
     "settings": partial(settings_table, AgentSettings),
+    "rig_faults": rig_faults_table,
     "hub_settings": partial(settings_table, HubSettings),
 }
 INSTALLER, FLEET_OPS = ROOT / "docs" / "installer.md", ROOT / "docs" / "fleet-ops.md"
@@ -109,6 +133,15 @@ def test_the_tables_are_those_of_the_code() -> None:
     assert {found[1] for text in texts for found in TABLE.finditer(text)} == set(TABLES)
     for text in texts:
         assert text == filled(text), "run: python -m tests.test_docs"
+
+
+def test_every_kind_of_event_that_the_agent_makes_is_in_the_table() -> None:
+    made = set()
+    for path in (ROOT / "agent").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        made |= set(re.findall(r'(?:add_event|Fact|_event)\(\s*"([a-z-]+)"', text))
+    assert {"tow", "battery-low", "fork", "wrong-date"} <= made, "the search finds them"
+    assert made <= set(KINDS), "name it in wire/kinds.py"
 
 
 def test_the_published_decoder_decodes() -> None:
@@ -191,6 +224,7 @@ KNOWN = frozenset(
         "runuser",
         "scp",
         "systemctl",
+        "udevadm",
         "useradd",
     ],
 )
@@ -200,6 +234,20 @@ KNOWN = frozenset(
 def test_settings_that_the_docs_show_are_fine(page: Path, model: type[Settings]) -> None:
     for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         check(tomllib.loads(block), model, source=page.name)
+
+
+LEAST: dict[str, Any] = {
+    "device": {"id": "gw-1", "secret_file": "/s"},
+    "hub": {"url": "mqtt://hub"},
+    "gnss": {"path": "/dev/gnss"},
+}
+
+
+def test_parts_of_settings_that_the_docs_show_are_fine() -> None:
+    parts = re.findall(r"```toml part\n(.*?)```", INSTALLER.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(parts) >= 6
+    for part in parts:
+        check({**LEAST, **tomllib.loads(part)}, AgentSettings, source=INSTALLER.name)
 
 
 def test_links_between_pages_lead_somewhere() -> None:

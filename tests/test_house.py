@@ -46,7 +46,7 @@ FAMILY_FOLDERS: tuple[tuple[str, set[str]], ...] = (
     ("hub/migrations/", {"sqlalchemy", "alembic"}),
     ("hub/clients/", {"websockets"}),
     ("hub/web/", {"fastapi", "pydantic", "starlette", "uvicorn"}),
-    ("bench/", {"psutil", "websockets", "httpx", "pynmeagps", "paho", "aiosqlite", "serial"}),
+    ("bench/", {"psutil", "websockets", "httpx", "pynmeagps", "pyubx2", "paho", "aiosqlite", "serial"}),
 )
 
 
@@ -86,7 +86,7 @@ def ours(dotted: str) -> bool:
     return dotted.split(".", maxsplit=1)[0] in {*PROGRAMS, "tests"}
 
 
-WHOLE_PROGRAM = {"app", "cli", "checks", "status", "admin", "ground"}
+WHOLE_PROGRAM = {"app", "cli", "checks", "decode", "parts", "observed", "doctor", "status", "admin", "ground"}
 """Where everything of the own program may meet: assembly and the work behind the command lines."""
 
 
@@ -110,6 +110,7 @@ def allowed_floors(name: str) -> set[str] | None:
         "flow": flow | {"agent.recorder"},
         "recorder": flow,
         "uplink": flow | {"agent.flow", "agent.recorder"},
+        "guard": flow | {"agent.flow", "agent.recorder"},
         "dialogue": flow | {"agent.flow", "agent.recorder"},
         "upkeep": flow | {"hub.flow"},
         "boards": flow,

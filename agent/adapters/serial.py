@@ -1,14 +1,18 @@
 """A serial port through pyserial, read and written on the asyncio loop. One user at a time."""
 
 import asyncio
+import contextlib
 import errno
 import os
-from collections.abc import AsyncIterator
-from typing import Protocol
+import termios
+from collections.abc import AsyncIterator, Callable
+from typing import Literal, Protocol
 
 from serial.serialposix import Serial
 
+from agent.core import baud as hunting
 from wire.errors import UnavailableError
+from wire.ops import clock
 
 READ_SIZE = 4096
 WRITE_LIMIT_S = 1.0
@@ -24,6 +28,8 @@ CURES = {
 class Port(Protocol):
     """What is used of pyserial, which has no types."""
 
+    baudrate: int
+
     def fileno(self) -> int: ...
 
     def read(self, size: int = 1) -> bytes: ...
@@ -32,11 +38,27 @@ class Port(Protocol):
 
 
 class SerialDoor:
-    """A GNSS receiver or an OBD adapter at `path`."""
+    """A GNSS receiver or an OBD adapter at `path`.
 
-    def __init__(self, path: str, *, baud: int = 9600) -> None:
+    With `auto` the speed is hunted for, which only makes sense for who speaks unasked; what was found is told by
+    `on_baud` once, and kept when the door is opened again. A port that is silent for `silence_s` is given up.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        baud: int | Literal["auto"] = 9600,
+        silence_s: float | None = None,
+        on_baud: Callable[[int], object] | None = None,
+    ) -> None:
         self._path = path
         self._baud = baud
+        self._silence_ms = None if silence_s is None else silence_s * 1000
+        self._on_baud = on_baud
+        self._told: int | None = None
+        self._config = hunting.Config()
+        self._hunt: hunting.State | None = None
         self._port: Port | None = None
         self._ready = asyncio.Event()
 
@@ -52,14 +74,19 @@ class SerialDoor:
         descriptor = port.fileno()
         self._ready.clear()
         loop.add_reader(descriptor, self._ready.set)
+        heard_ms = clock.mono_ms()
         try:
             while True:
-                await self._ready.wait()
-                self._ready.clear()
+                await self._arrival(heard_ms)
                 if self._port is None:
                     return
-                if data := self._read(port):
+                data, now_ms = self._read(port), clock.mono_ms()
+                self._hunted(port, data, now_ms)
+                if data:
+                    heard_ms = now_ms
                     yield data
+                elif self._silence_ms is not None and now_ms - heard_ms >= self._silence_ms:
+                    raise UnavailableError(f"{self._path} is silent for {self._silence_ms / 1000:g} s")
         finally:
             loop.remove_reader(descriptor)
             self.close()
@@ -87,18 +114,51 @@ class SerialDoor:
             self._port = None
         self._ready.set()
 
+    async def _arrival(self, heard_ms: int) -> None:
+        """Until something has arrived, or the hunt or the silence wants a look."""
+        due = [] if self._silence_ms is None else [heard_ms + self._silence_ms]
+        if self._hunt is not None and (wake_ms := hunting.wake_at(self._hunt, self._config)) is not None:
+            due.append(wake_ms)
+        wait_s = max(0.0, (min(due) - clock.mono_ms()) / 1000) if due else None
+        if not self._ready.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._ready.wait()
+        self._ready.clear()
+
     def _opened(self) -> Port:
         if self._port is not None:
             raise UnavailableError(f"{self._path} is open already")
+        rate = self._baud if self._baud != "auto" else self._begun(clock.mono_ms()).rate
         try:
             self._port = Serial(  # type: ignore[no-untyped-call]  # pyserial has no types
-                self._path, self._baud, timeout=0, write_timeout=0, exclusive=True
+                self._path, rate, timeout=0, write_timeout=0, exclusive=True
             )
         except OSError as error:
             raise self._away(error) from error
-        except ValueError as error:
+        except (ValueError, termios.error) as error:
             raise UnavailableError(f"{self._path}: {error}") from error
         return self._port
+
+    def _begun(self, now_ms: int) -> hunting.State:
+        hunt = self._hunt
+        self._hunt = hunting.start(now_ms, self._config) if hunt is None else hunting.reopened(hunt, now_ms)
+        return self._hunt
+
+    def _hunted(self, port: Port, data: bytes, now_ms: int) -> None:
+        if self._hunt is None:
+            return
+        self._hunt, turn = hunting.step(self._hunt, data, now_ms, self._config)
+        rate = self._hunt.rate
+        if turn is hunting.Turn.NEXT:
+            try:
+                port.baudrate = rate
+            except (OSError, ValueError, termios.error) as error:
+                raise UnavailableError(f"{self._path} can't be set to {rate} Bd: {error}") from error
+        elif turn is hunting.Turn.FOUND and rate != self._told:
+            self._told = rate
+            if self._on_baud is not None:
+                self._on_baud(rate)
 
     def _read(self, port: Port) -> bytes:
         try:

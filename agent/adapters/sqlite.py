@@ -6,13 +6,11 @@ A side file keeps the store id and the last known seq, so that even a lost datab
 
 import asyncio
 import contextlib
-import fcntl
 import json
-import os
 import re
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -20,7 +18,7 @@ import aiosqlite
 
 from agent.core.dating import Moment, dated, event_body, undated
 from agent.ports import Kind, Record, Settled, Stored
-from wire.errors import RefusedError, UnavailableError
+from wire.errors import UnavailableError
 from wire.messages import TIME_KNOWN
 from wire.track import GENESIS, b64, chain
 
@@ -40,28 +38,8 @@ def _statements() -> dict[str, str]:
 SQL = _statements()
 
 
-@contextlib.contextmanager
-def only_agent(path: Path) -> Iterator[None]:
-    """Hold the outbox alone. Raises RefusedError when another agent has it; the kernel frees it when that one dies."""
-    lock = path.with_suffix(".lock")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise UnavailableError(f"{lock}: the outbox can't be held: {error.strerror}") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise RefusedError(f"{path}: another agent runs on this outbox; end it, or name another outbox.path") from None
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
 class SqliteOutbox:
-    """Open with `SqliteOutbox.open`."""
+    """Open with `SqliteOutbox.open`. `cut_off` is the boot of a session before this one that was not closed."""
 
     def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
         self._path = path
@@ -74,6 +52,7 @@ class SqliteOutbox:
         self._side_at = 0
         self._first_open: int | None = None
         self._undated_boot = ""
+        self.cut_off: str | None = None
         self._boots: dict[str, int] = {}
         self._lock = asyncio.Lock()
 
@@ -119,6 +98,8 @@ class SqliteOutbox:
         if not self.store:
             await self._begin_store(now)
             return
+        self.cut_off = await self._meta("session") or None
+        await self._db.execute(SQL["set_meta"], ("session", now.boot))
         self._undated_boot = await self._meta("undated_boot") or ""
         self._first_open = await self._number("first_open")
         self.acked = int(await self._meta("acked") or 0)
@@ -352,8 +333,10 @@ class SqliteOutbox:
         self.low = ends[0] if ends and ends[0] is not None else self.low
 
     async def close(self) -> None:
-        """Write the side file and close."""
+        """Write the side file and close. What is closed was not cut off."""
         self._write_side()
+        with contextlib.suppress(sqlite3.Error):
+            await self._db.execute(SQL["set_meta"], ("session", ""))
         await self._db.close()
 
 
@@ -379,17 +362,3 @@ def _set_aside(path: Path) -> Path:
         if journal.exists():
             journal.rename(aside.with_name(aside.name + suffix))
     return aside
-
-
-def look_into(path: Path) -> dict[str, object] | None:
-    """What an outbox holds, without changing it; None when there is none."""
-    if not path.exists():
-        return None
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-            newest = db.execute("SELECT max(seq) FROM record").fetchone()[0] or 0
-            meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
-    except sqlite3.Error as error:
-        raise UnavailableError(f"{path}: the outbox can't be read: {error}") from None
-    acked = int(meta.get("acked", 0))
-    return {"store": meta.get("store", ""), "recorded": newest, "committed_by_hub": acked, "waiting": newest - acked}

@@ -2,254 +2,172 @@
 
 Rules
 1. One command is open at a time, and ends with the prompt `>`. `SEARCHING...` is progress and renews the time limit.
-2. A value counts only if the whole answer is understood: hex digits, the mode and parameter that were asked, the exact
-   length. Anything else in it, and no value at all is taken from that answer.
+2. A value counts only if the whole answer is understood (`answers`, `isotp`), and is near one that was told before (`gate`).
 3. After an answer that is not understood, or none in time, find back in steps: carriage return (it ends whatever the
-   adapter is doing) and 120 ms of quiet after the prompt, then a warm start, then a reset. A good answer clears the steps.
+   adapter is doing) and 120 ms of quiet after the prompt, then a warm start, then a reset, then the port is opened anew.
+   A good answer clears the steps. What the adapter says in words is in step: nothing to mend unless it repeats.
 4. A banner or `LV RESET` without our asking means that the adapter has restarted: initialise again.
-5. No answer from the vehicle several times in a row, or no protocol found, means that it sleeps: look for it again later.
-6. Bytes are made in one place, which refuses everything that is not on the list: read-only modes and fixed AT commands.
+5. No answer from the vehicle several times in a row, or no protocol found, means that it sleeps: look for it again, more and
+   more seldom, and at once when the voltage says that the engine runs.
+6. Several parameters in one request, and the digit that counts lines, are used only where they were proven.
+7. Quiet: the voltage is measured and nothing else; the bus is left alone.
 
 The caller: `feed` what came (b"" when woken), then send what `next_command` says, then sleep until bytes or `wake_at`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
-from operator import itemgetter
-from types import MappingProxyType
 
-from agent.core.bus import BusValue
-from agent.core.pids import PIDS, supported
-from wire.errors import RefusedError
-from wire.messages import Rejected
+from agent.core.answers import Answer, Kind, announces, split, understand
+from agent.core.bus import CHARGING_V
+from agent.core.elm_rules import GAP_MS, LADDER, RESET_AGAIN_MS, RULES, SEARCH_MS, SETUP, Phase
+from agent.core.elm_setup import SetUp
+from agent.core.memory import TRIAL, Memory, Report, report
+from agent.core.obd_commands import CAN, command_bytes
+from agent.core.plan import VOLTAGE, Plan, Query
+from agent.core.plan import Config as PlanConfig
+from agent.core.reader import Item, Reader, Wants
 
-MODES = frozenset({"01", "02", "03", "07", "09", "0A"})
-AT_COMMANDS = frozenset({"ATZ", "ATWS", "ATE0", "ATL0", "ATH0", "ATS0", "ATSP0", "ATRV"})
-HEX = frozenset(b"0123456789ABCDEF")
-BANNERS = (b"ELM", b"OBD", b"STN")
-"""How adapters announce themselves after a start. Answers of before, still under way, must not pass for it."""
-BUFFER_LIMIT = 4096
-PID_COMMANDS = {f"01{number:02X}": pid for number, pid in PIDS.items()}
-
-
-class Phase(Enum):
-    """Where the dialogue is."""
-
-    RESET = auto()
-    ECHO = auto()
-    LINEFEEDS = auto()
-    HEADERS = auto()
-    SPACES = auto()
-    PROTOCOL = auto()
-    SEARCH = auto()
-    POLL = auto()
-    FLUSH = auto()
-    WARM = auto()
-    ASLEEP = auto()
+PATIENCE = 3
+"""So often a fault in words may come in a row before the ladder is taken."""
+DEAF = 3
+"""How many silent answers it is worth that the adapter finds no vehicle at all."""
+MEASURED = 30
+"""Answers before the time-out of the adapter is set from what was measured."""
+SEARCHES_A_PROTOCOL = 4
+"""Each so many searches with the known protocol, one goes through all of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """In a phase: what is sent, how long the prompt may take, and the next phase if it went well or badly."""
-
-    command: str
-    limit_ms: int
-    good: Phase
-    bad: Phase
-
-
-RULES: Mapping[Phase, Rule] = MappingProxyType(
-    {
-        Phase.RESET: Rule("ATZ", 2000, Phase.ECHO, Phase.RESET),
-        Phase.ECHO: Rule("ATE0", 500, Phase.LINEFEEDS, Phase.FLUSH),
-        Phase.LINEFEEDS: Rule("ATL0", 500, Phase.HEADERS, Phase.FLUSH),
-        Phase.HEADERS: Rule("ATH0", 500, Phase.SPACES, Phase.FLUSH),
-        Phase.SPACES: Rule("ATS0", 500, Phase.PROTOCOL, Phase.FLUSH),
-        Phase.PROTOCOL: Rule("ATSP0", 500, Phase.SEARCH, Phase.FLUSH),
-        Phase.SEARCH: Rule("0100", 6000, Phase.POLL, Phase.ASLEEP),
-        Phase.POLL: Rule("", 1000, Phase.POLL, Phase.FLUSH),
-        Phase.FLUSH: Rule("\r", 400, Phase.POLL, Phase.WARM),
-        Phase.WARM: Rule("ATWS", 1000, Phase.ECHO, Phase.RESET),
-        Phase.ASLEEP: Rule("", 0, Phase.SEARCH, Phase.SEARCH),
-    }
-)
-"""Two cells depend on more than the phase: FLUSH goes back to ECHO if the set-up was not done, and a phase that
-fails while finding back goes one step up (FLUSH, WARM, RESET)."""
-INITIAL = frozenset({Phase.ECHO, Phase.LINEFEEDS, Phase.HEADERS, Phase.SPACES, Phase.PROTOCOL})
-
-NO_ANSWER = frozenset({b"NODATA", b"UNABLETOCONNECT", b"BUSINIT:ERROR", b"BUSINIT:...ERROR", b"CANERROR"})
-"""The vehicle said nothing. Everything else that is not hex is a fault of the line or the adapter."""
-REASONS = {
-    b"?": "not-understood", b"STOPPED": "stopped", b"BUFFERFULL": "buffer-full", b"BUSERROR": "bus-error",
-    b"BUSBUSY": "bus-busy", b"DATAERROR": "data-error", b"<DATAERROR": "data-error", b"<RXERROR": "data-error",
-    b"FBERROR": "adapter-error", b"ACTALERT": "adapter-error", b"LPALERT": "adapter-error",
-    b"LVRESET": "restarted",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class BusState:
-    """Said when it changes: `ready` (the vehicle answers), `asleep` (it does not), `lost` (the adapter does not)."""
-
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """`slot_ms` apart from command to command; `wanted` are the parameters to ask where the vehicle has them."""
+    """`quiet_ms` of silence end a flush; a sleeping vehicle is searched after `asleep_ms`, doubled up to `asleep_max_ms`."""
 
-    slot_ms: int = 200
+    plan: PlanConfig = field(default_factory=PlanConfig)
+    wants: Wants = field(default_factory=Wants)
     quiet_ms: int = 120
-    asleep_ms: int = 5_000
+    asleep_ms: int = 1_000
+    asleep_max_ms: int = 300_000
+    asleep_voltage_ms: int = 10_000
     misses: int = 6
-    absent_ms: int = 60_000
-    voltage_ms: int = 5_000
-    wanted: tuple[int, ...] = field(default=tuple(PIDS))
 
 
-def command_bytes(command: str) -> bytes:
-    """The one place where bytes for the adapter are made; raises RefusedError for what is not on the list."""
-    if command == "\r":
-        return b"\r"
-    if command not in AT_COMMANDS:
-        hexadecimal = len(command) in {2, 4} and HEX.issuperset(command.encode())
-        if not hexadecimal or command[:2] not in MODES:
-            raise RefusedError(f"{command!r} is not on the list of commands for the vehicle bus")
-    return command.encode() + b"\r"
+class Elm327(SetUp):
+    """One adapter. `now_ms` is a clock that never steps. `memory` is kept by the caller while the port is reopened."""
 
-
-class Elm327:
-    """One adapter. `now_ms` is a clock that never steps."""
-
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, memory: Memory | None = None) -> None:
         self._config = config or Config()
-        self._phase = Phase.RESET
-        self._open: str | None = None
-        self._limit_ms = 0
-        self._start_ms = 0
-        self._quiet_until_ms: int | None = None
-        self._buffer = b""
-        self._searched = 0
-        self._steps = 0
-        self._initialised = False
-        self._silent = 0
-        self._said = ""
-        self._due: dict[str, int] = {}
-        self._missed: dict[str, int] = {}
-        self._fast_last = False
-        self._out: list[BusValue | Rejected | BusState] = []
+        plan = Plan(self._config.plan)
+        super().__init__(Memory() if memory is None else memory, plan, quiet_ms=self._config.quiet_ms)
+        self._reader = Reader(self._config.wants, plan, self.memory)
+        self._silent = self._worded = self._searches = 0
+        self._voltage_due_ms = self._search_due_ms = 0
+        self._volts = 0.0
 
     @property
-    def phase(self) -> Phase:
-        return self._phase
+    def report(self) -> Report:
+        """What is known of adapter and vehicle."""
+        return report(self.memory)
+
+    def quiet(self, on: bool, *, voltage_ms: int | None = None) -> None:  # noqa: FBT001  # on or off is the whole of it
+        """From the next command on: nothing but the voltage, every `voltage_ms`, or everything again."""
+        self.memory.quiet = on
+        if voltage_ms is not None:
+            self.memory.quiet_voltage_ms = voltage_ms
 
     @property
-    def wake_at(self) -> int | None:
+    def wake_at(self) -> int:
         """When to call `feed(b"")` and `next_command` again if no bytes come."""
         if self._open is not None:
             return self._limit_ms
         if self._quiet_until_ms is not None:
             return self._quiet_until_ms
+        if self.memory.quiet is (self._phase is not Phase.QUIET):
+            return self._start_ms
         if self._phase is Phase.POLL:
-            return max(self._start_ms, min(self._due.values()))
-        return self._start_ms
+            return max(self._start_ms, self._plan.next_ms)
+        if self._phase is Phase.ASLEEP:
+            return max(self._start_ms, min(self._voltage_due_ms, self._search_due_ms))
+        return self._voltage_due_ms if self._phase is Phase.QUIET else self._start_ms
 
     def next_command(self, now_ms: int) -> bytes | None:
         """The bytes to send now, or None if the adapter is busy or nothing is due."""
         if self._open is not None or self._quiet_until_ms is not None or now_ms < self._start_ms:
             return None
-        if self._phase is Phase.ASLEEP:
-            self._phase = Phase.SEARCH
-        rule = RULES[self._phase]
-        command = rule.command or self._chosen(now_ms)
+        self._hush(now_ms)
+        command = self._command(now_ms)
         if command is None:
             return None
         self._open = command
-        self._limit_ms = now_ms + rule.limit_ms
-        self._start_ms = now_ms + (self._config.slot_ms if self._phase is Phase.POLL else 0)
-        self._searched = 0
+        self._sent_ms, self._heard_ms = now_ms, None
+        self._limit_ms = now_ms + self._patience_ms()
+        self._start_ms = now_ms
         return command_bytes(command)
 
-    def feed(self, chunk: bytes, now_ms: int) -> list[BusValue | Rejected | BusState]:
-        """Take in what came, also nothing; values and what went wrong come out."""
-        if self._quiet_until_ms is not None:
-            self._quiet(chunk, now_ms)
-        elif self._open is None:
-            if chunk.strip(b"\r\n> \0"):
-                self._out.append(Rejected("unasked"))
-                self._restarted(chunk, now_ms)
-        else:
-            self._listen(chunk, now_ms)
-        out, self._out = self._out, []
-        return out
+    def _hush(self, now_ms: int) -> None:
+        busy = self._phase in {Phase.SEARCH, Phase.NAME, Phase.POLL, Phase.ASLEEP}
+        if self.memory.quiet and busy:
+            self._reader.asleep()
+            self._phase, self._voltage_due_ms = Phase.QUIET, now_ms
+        elif not self.memory.quiet and self._phase is Phase.QUIET:
+            self._phase, self._searches = Phase.SEARCH, 0
 
-    def _listen(self, chunk: bytes, now_ms: int) -> None:
-        self._buffer += chunk
-        answer, prompt, rest = self._buffer.partition(b">")
-        if prompt:
-            self._buffer = b""
-            self._answered(answer, now_ms)
-            if rest.strip(b"\r\n> \0"):
-                self._out.append(Rejected("unasked"))
-            return
-        if len(self._buffer) > BUFFER_LIMIT:
-            self._buffer = b""
-            self._failed("garbled", now_ms)
-            return
-        progress = self._buffer.count(b"SEARCHING")
-        if progress > self._searched:
-            self._searched = progress
-            self._limit_ms = now_ms + RULES[Phase.SEARCH].limit_ms
-        if now_ms >= self._limit_ms:
-            self._buffer = b""
-            self._failed("timeout", now_ms)
-
-    def _quiet(self, chunk: bytes, now_ms: int) -> None:
-        """After the prompt that ends a flush: the line must be silent for a while, else an old answer would shift in."""
-        assert self._quiet_until_ms is not None
-        if chunk and now_ms >= self._limit_ms:
-            self._quiet_until_ms = None
-            self._failed("babble", now_ms)
-        elif chunk:
-            self._quiet_until_ms = now_ms + self._config.quiet_ms
-        elif now_ms >= self._quiet_until_ms:
-            self._quiet_until_ms = None
-            self._phase = Phase.POLL if self._initialised else Phase.ECHO
-            if self._initialised and not self._due:
+    def _command(self, now_ms: int) -> str | None:
+        if self._phase is Phase.PROTOCOL:
+            return f"ATSP{self.memory.protocol if self.memory.protocol and not self._auto else 0}"
+        if self._phase is Phase.QUIET:
+            return self._voltage(now_ms, self.memory.quiet_voltage_ms)
+        if self._phase is Phase.ASLEEP:
+            if now_ms >= self._search_due_ms:
                 self._phase = Phase.SEARCH
+            else:
+                return self._voltage(now_ms, self._config.asleep_voltage_ms)
+        if self._phase is not Phase.POLL:
+            return RULES[self._phase].command
+        group = self.memory.group
+        together = group.size if self.memory.protocol in CAN and not group.refused and self.memory.answers > 5 else 1
+        query = self._plan.choose(now_ms, together)
+        if query is None:
+            return None
+        self._query = query
+        lines = self.memory.lines.get(query.command, 0)
+        counted = query.pids and 0 < lines < 16 and not self.memory.digit.refused
+        return f"{query.command}{lines:X}" if counted else query.command
 
-    def _restarted(self, text: bytes, now_ms: int) -> None:
-        packed = _packed(text)
-        if packed.startswith(BANNERS) or packed == b"LVRESET":
-            self._initialised = False
-            self._go(Phase.ECHO, now_ms)
+    def _voltage(self, now_ms: int, period_ms: int) -> str | None:
+        if now_ms < self._voltage_due_ms:
+            return None
+        self._voltage_due_ms = now_ms + period_ms
+        return VOLTAGE
 
-    def _go(self, phase: Phase, now_ms: int, wait_ms: int = 0) -> None:
-        self._phase = phase
-        self._open = None
-        self._start_ms = now_ms + wait_ms
+    def _patience_ms(self) -> int:
+        limit_ms = RULES[self._phase].limit_ms
+        if self._phase is Phase.SEARCH and self._patient:
+            return SEARCH_MS
+        if self._phase is Phase.RESET and self._steps:
+            return RESET_AGAIN_MS
+        trips = self.memory.round_trips_ms
+        if self._phase is Phase.POLL and self._query.pids and len(trips) > 8:
+            return min(limit_ms, max(GAP_MS, 100 + 3 * max(trips)))
+        return limit_ms
 
-    def _failed(self, reason: str, now_ms: int) -> None:
-        """An answer that was not understood or did not come: one step up, or sleep if it was the search."""
-        self._out.append(Rejected(reason, self._open or ""))
-        steps = (Phase.FLUSH, Phase.WARM, Phase.RESET)
-        at_least = {Phase.FLUSH: 1, Phase.WARM: 2, Phase.RESET: 2}.get(self._phase, 0)
-        step = steps[max(at_least, min(self._steps, 2))]
-        self._steps += 1
-        if self._phase is Phase.POLL and self._open is not None:
-            self._missing(self._open, now_ms)
-        if step is not Phase.FLUSH:
-            self._initialised = False
-            self._due = {}
-        if self._phase is Phase.RESET:
-            self._say("lost")
-        self._go(step, now_ms, 1000 if self._phase is Phase.RESET else 0)
+    def _blame(self, now_ms: int, *, silent: bool = False) -> bool:
+        """An unanswered request: what was not proven yet is suspected first; else the parameters were missed.
 
-    def _say(self, kind: str) -> None:
-        if self._said != kind:
-            self._said = kind
-            self._out.append(BusState(kind))
+        A vehicle that is `silent` says nothing against what was proven.
+        """
+        query, memory = self._query, self.memory
+        counted, grouped = self._open != query.command, len(query.pids) > 1
+        suspected = False
+        for trick, used in ((memory.digit, counted), (memory.group, grouped)):
+            if used and not (silent and trick.proven):
+                suspected = suspected or not trick.proven
+                trick.failed()
+        if counted:
+            memory.lines.pop(query.command, None)
+        if suspected or grouped:
+            self._plan.soon(query.pids, now_ms)
+        else:
+            self._plan.missed(query, now_ms)
+        return suspected
 
     def _answered(self, answer: bytes, now_ms: int) -> None:
         command, phase = self._open, self._phase
@@ -259,120 +177,159 @@ class Elm327:
             self._quiet_until_ms = now_ms + self._config.quiet_ms
             self._limit_ms = now_ms + RULES[Phase.FLUSH].limit_ms
             return
-        lines = [
-            line
-            for raw in answer.replace(b"\n", b"\r").split(b"\r")
-            if (line := _packed(raw).removeprefix(b"SEARCHING..."))
-        ]
-        lines = [line for line in lines if line != command.encode()]
-        if phase in {Phase.RESET, Phase.WARM}:
-            if any(line.startswith(BANNERS) for line in lines):
-                self._go(RULES[phase].good, now_ms)
-        elif phase in INITIAL:
-            if lines != [b"OK"] and not (phase is Phase.SPACES and lines == [b"?"]):
-                self._failed("garbled", now_ms)
-                return
-            self._go(RULES[phase].good, now_ms)
-            self._initialised = self._phase is Phase.SEARCH
-        elif command == "ATRV":
-            self._voltage(lines, now_ms)
+        if command == VOLTAGE:
+            self._measured(answer, now_ms)
+        elif phase in LADDER:
+            self._started(answer, now_ms)
+        elif phase in SETUP or command.startswith("ATST"):
+            self._set_up(command, answer, now_ms)
         else:
-            self._data(command, lines, now_ms)
+            self._told(command, answer, now_ms)
 
-    def _data(self, command: str, lines: list[bytes], now_ms: int) -> None:
-        """The answer to a parameter request: values, silence of the vehicle, or noise."""
-        if lines and all(line in NO_ANSWER for line in lines):
-            self._nothing(command, now_ms)
-            return
-        known = next((REASONS[line] for line in lines if line in REASONS), None)
-        if known == "restarted" or any(line.startswith(BANNERS) for line in lines):
-            self._out.append(Rejected("restarted"))
-            self._initialised = False
-            self._go(Phase.ECHO, now_ms)
-            return
-        pid = int(command[2:4], 16)
-        width = PIDS[pid].width if pid in PIDS else 4
-        head = b"41" + command[2:4].encode()
-        for line in lines:
-            if known is None and not (line.startswith(head) and len(line) == 4 + 2 * width and HEX.issuperset(line)):
-                known = "short" if head.startswith(line[:4]) and len(line) < 4 + 2 * width else "garbled"
-        if known is not None or not lines:
-            self._failed(known or "empty", now_ms)
-            return
-        self._steps = self._silent = 0
-        self._missed.pop(command, None)
-        values = [bytes.fromhex(line[4:].decode()) for line in lines]
-        self._open = None
-        if pid in PIDS:
-            self._out.append(BusValue(PIDS[pid].signal.key, PIDS[pid].value(values[0]), now_ms))
-        else:
-            self._found(pid, values, now_ms)
-
-    def _found(self, base: int, bitmaps: list[bytes], now_ms: int) -> None:
-        """The vehicle said which parameters it has: plan those, and ask for the next 32 if it has them."""
-        have: frozenset[int] = frozenset().union(*(supported(base, bits) for bits in bitmaps))
-        self._due.pop(f"01{base:02X}", None)
-        following = base + 32
-        if following in have and any(pid > following for pid in self._config.wanted):
-            self._due[f"01{following:02X}"] = now_ms
-        elif 0x42 not in have:
-            self._due["ATRV"] = now_ms
-        self._due.update({f"01{pid:02X}": now_ms for pid in self._config.wanted if pid in have})
-        self._phase = Phase.POLL
+    def _ready(self) -> None:
+        if not self.memory.protocol and self.memory.units and self.memory.units[0].startswith("7E"):
+            self.memory.protocol = "6"
+        self._searches, self._patient, self._silent = 0, False, 0
         self._say("ready")
 
-    def _nothing(self, command: str, now_ms: int) -> None:
-        self._out.append(Rejected("no-data", command))
-        self._silent += 1
-        self._open = None
-        if self._phase is Phase.SEARCH or self._silent >= self._config.misses:
-            self._silent = 0
-            self._due = {}
-            self._missed = {}
-            self._say("asleep")
-            self._go(Phase.ASLEEP, now_ms, self._config.asleep_ms)
-        else:
-            self._missing(command, now_ms)
-
-    def _missing(self, command: str, now_ms: int) -> None:
-        """A command that fails again and again is asked seldom; without the list of parameters, ask the adapter."""
-        missed = self._missed[command] = self._missed.get(command, 0) + 1
-        if missed >= 3:
-            self._due[command] = now_ms + self._config.absent_ms
-            if command not in PID_COMMANDS:
-                self._due.setdefault("ATRV", now_ms)
-
-    def _voltage(self, lines: list[bytes], now_ms: int) -> None:
-        text = lines[0].removesuffix(b"V") if len(lines) == 1 else b""
-        if not (text.replace(b".", b"", 1).isdigit() and len(text) <= 5 and float(text) < 40.0):
-            self._failed("garbled", now_ms)
+    def _measured(self, raw: bytes, now_ms: int) -> None:
+        lines = [line for line in split(raw) if line != VOLTAGE.encode()]
+        if announces(lines) or b"LVRESET" in lines:
+            self._reject("restarted")
+            self._restarted(now_ms)
+            return
+        told = self._reader.volts(lines[0], now_ms) if len(lines) == 1 else "garbled"
+        if isinstance(told, str):
+            self._failed(told, now_ms)
             return
         self._open = None
         self._steps = 0
-        self._out.append(BusValue("mv", float(text), now_ms))
+        self._plan.answered(Query(VOLTAGE), now_ms)
+        self._out += told
+        if not told:  # a second reading decides
+            self._voltage_due_ms = now_ms
+            self._plan.again(VOLTAGE, now_ms)
+        for item in told:
+            if self._phase is Phase.ASLEEP and item.value > CHARGING_V >= self._volts:
+                self._search_due_ms, self._searches = now_ms, 0
+            self._volts = item.value
 
-    def _chosen(self, now_ms: int) -> str | None:
-        """The most overdue command; after a fast one a slow one has its turn, if one is due."""
-        due = sorted(((at_ms, command) for command, at_ms in self._due.items() if at_ms <= now_ms), key=itemgetter(0))
-        slow = [command for _, command in due if not _is_fast(command)]
-        fast = [command for _, command in due if _is_fast(command)]
-        for commands in (slow, fast) if self._fast_last else (fast, slow):
-            if commands:
-                command = commands[0]
-                self._fast_last = _is_fast(command)
-                self._due[command] = now_ms + self._period_ms(command)
-                return command
-        return None
+    def _told(self, command: str, raw: bytes, now_ms: int) -> None:
+        """The answer to a reading of the vehicle."""
+        protocol = self.memory.protocol if self._phase is Phase.POLL else ""
+        answer = understand(raw, command, protocol, headers=self._headers)
+        if answer.kind is Kind.RESTARTED:
+            self._reject("restarted")
+            self._restarted(now_ms)
+        elif answer.kind is Kind.FAULT:
+            self._failed(answer.reason, now_ms)
+        elif self._phase is Phase.SEARCH:
+            self._searched(answer, now_ms)
+        elif answer.kind is Kind.GOOD:
+            self._good(answer, now_ms)
+        else:
+            self._refusal(answer, now_ms)
+        if answer.echo and self._phase is Phase.POLL:
+            self._reject("echo")
+            self._mend_echo(now_ms)
 
-    def _period_ms(self, command: str) -> int:
-        pid = PID_COMMANDS.get(command)
-        return self._config.voltage_ms if pid is None else pid.period_ms
+    def _mend_echo(self, now_ms: int) -> None:
+        """Settings were lost: set up again, once; an adapter that goes on echoing is understood anyway."""
+        if "ATE0" not in self.memory.refused:
+            self.memory.refused.add("ATE0")
+            self._restarted(now_ms)
 
+    def _searched(self, answer: Answer, now_ms: int) -> None:
+        if answer.kind is Kind.GOOD:
+            self._open = None
+            wrong = self._reader.found(0, answer.messages, now_ms)
+            if wrong is not None:
+                self._failed(wrong, now_ms)
+            else:
+                self._reader.begin(now_ms)
+                self._next(Phase.NAME, now_ms)
+        elif answer.kind in {Kind.UNKNOWN, Kind.AGAIN}:
+            self._failed(answer.reason, now_ms)
+        else:
+            self._reject(answer.reason, "0100")
+            self._sleep(now_ms)
 
-def _is_fast(command: str) -> bool:
-    pid = PID_COMMANDS.get(command)
-    return pid is not None and pid.pace == "fast"
+    def _sleep(self, now_ms: int) -> None:
+        """The vehicle does not answer. A protocol that was found before is given up for a search of all now and then."""
+        self._searches += 1
+        fixed = self.memory.protocol and not self._auto
+        if fixed and self._searches % SEARCHES_A_PROTOCOL == (1 if self.memory.said != "ready" else 0):
+            self._auto = True
+            self._go(Phase.PROTOCOL, now_ms)
+            return
+        wait_ms = self._config.asleep_ms << min(self._searches - 1, 10)
+        self._search_due_ms = now_ms + min(self._config.asleep_max_ms, wait_ms)
+        self._voltage_due_ms = now_ms + min(self._config.asleep_voltage_ms, wait_ms)
+        self._silent = 0
+        self._reader.asleep()
+        self._say("asleep")
+        self._go(Phase.ASLEEP, now_ms)
 
+    def _good(self, answer: Answer, now_ms: int) -> None:
+        query, memory = self._query, self.memory
+        self._plan.answered(query, now_ms)
+        told = self._reader.take(query, answer.messages, now_ms)
+        if isinstance(told, str):
+            if not query.pids and not self._plan.has(query.command):
+                self._plan.once(query.command, now_ms)
+            if len(query.pids) > 1 and not memory.group.proven:  # understood, but not all that was asked for
+                self._refusal(Answer(Kind.NEGATIVE, told), now_ms)
+            else:
+                self._failed(told, now_ms)
+            return
+        counted = self._open != query.command
+        self._open = None
+        self._steps = self._silent = self._worded = 0
+        memory.answers += 1
+        if query.pids:
+            memory.round_trips_ms.append(now_ms - self._sent_ms)
+            memory.first_byte_ms.append((self._heard_ms or now_ms) - self._sent_ms)
+            self._shorten(now_ms)
+            memory.lines[query.command] = answer.lines
+            if counted:
+                memory.digit.worked()
+            if len(query.pids) > 1:
+                self._judge_group(told)
+        self._out += told
 
-def _packed(text: bytes) -> bytes:
-    return bytes(c for c in text if c not in b" \r\n\0").upper()
+    def _shorten(self, now_ms: int) -> None:
+        """An adapter that neither counts lines nor adapts waits 200 ms behind each answer: set twice what it needs."""
+        memory = self.memory
+        if not memory.timed and memory.answers >= MEASURED and memory.digit.refused and "ATAT1" in memory.refused:
+            memory.timed = True
+            wait = -(-(2 * max(memory.first_byte_ms) + 20) // 4)
+            if wait <= 0x32:
+                self._plan.once(f"ATST{max(0x0A, wait):02X}", now_ms)
+
+    def _judge_group(self, told: list[Item]) -> None:
+        """Proven by values that are near those told one by one."""
+        group = self.memory.group
+        if told:
+            group.worked()
+        elif not group.proven:
+            group.failed()
+
+    def _refusal(self, answer: Answer, now_ms: int) -> None:
+        """The vehicle or the adapter says, in words, that there is nothing."""
+        silent = answer.kind is Kind.NO_DATA
+        command = self._open or ""
+        suspected = self._blame(now_ms, silent=silent)
+        self._reject(TRIAL if suspected else answer.reason, command)
+        self._open = None
+        if silent and not suspected:
+            self._silent += 1 if answer.reason == "no-data" else DEAF
+            if self._silent >= self._config.misses:
+                self._searches = 0
+                self._sleep(now_ms)
+        elif answer.kind is Kind.PENDING:
+            self._wait_for_silence(now_ms)
+        elif answer.kind in {Kind.AGAIN, Kind.UNKNOWN}:
+            self._worded += 1
+            if self._worded >= PATIENCE:
+                self._worded = 0
+                self._failed(answer.reason, now_ms)

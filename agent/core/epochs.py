@@ -1,6 +1,8 @@
-"""The gate behind every position door: one fix per epoch, forward in time, on the planet."""
+"""What a receiver says of one moment, and the gate behind every position door: one fix per epoch, forward in time."""
 
-from wire.messages import Fix, Rejected
+from dataclasses import dataclass
+
+from wire.messages import Fix, Mode, Quality, Rejected
 
 RECOVER_AFTER = 10
 """So many epochs in a row, each later than the one before it, outvote a newest time that lies in their future.
@@ -8,6 +10,51 @@ RECOVER_AFTER = 10
 Without this, one fix with a date of years ahead (week rollover, cold start) would silence the vehicle for ever.
 """
 NULL_ISLAND_DEG = 1e-6
+MOST_MPS = 600.0
+"""Twice the speed of an airliner: what tells more tells nonsense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One moment as the receiver tells it, with or without a fix. `mode` 0 means that nothing was said about it.
+
+    `derived` names the values that the receiver did not tell and that follow from its last two positions. `void` means that
+    one of its sentences called the position not valid, whatever the others said.
+    """
+
+    at_ms: int | None
+    mode: int
+    quality: Quality = Quality.NONE
+    lat_deg: float | None = None
+    lon_deg: float | None = None
+    alt_m: float | None = None
+    speed_mps: float | None = None
+    course_deg: float | None = None
+    hdop: float | None = None
+    pdop: float | None = None
+    accuracy_m: float | None = None
+    sats_used: int | None = None
+    sats_seen: int | None = None
+    cn0_dbhz: float | None = None
+    derived: tuple[str, ...] = ()
+    void: bool = False
+
+
+def fix_of(epoch: Epoch) -> Fix | Rejected:
+    """The fix that the epoch holds, without what is only derived, or why it holds none."""
+    if epoch.void or epoch.mode < Mode.FIX_2D or epoch.lat_deg is None or epoch.lon_deg is None:
+        return Rejected("no-fix")
+    if epoch.speed_mps is not None and epoch.speed_mps > MOST_MPS:
+        return Rejected("field", "speed")
+    if epoch.at_ms is None:
+        return Rejected("no-date")
+    return Fix(
+        epoch.at_ms, epoch.lat_deg, epoch.lon_deg,
+        alt_m=epoch.alt_m, speed_mps=None if "speed_mps" in epoch.derived else epoch.speed_mps,
+        course_deg=epoch.course_deg, mode=Mode(epoch.mode), quality=epoch.quality or Quality.GNSS,
+        hdop=epoch.hdop, pdop=epoch.pdop, accuracy_m=epoch.accuracy_m,
+        sats_used=epoch.sats_used, sats_seen=epoch.sats_seen, cn0_dbhz=epoch.cn0_dbhz,
+    )  # fmt: skip
 
 
 class Gate:

@@ -26,6 +26,12 @@ class State:
     told: bool = False
 
 
+def opened(before: State | None, place: str, speaks: str, now_ms: int) -> State:
+    """The line is open, perhaps again: what was told of it before is not told again until it was heard."""
+    told = before is not None and before.place == place and before.told
+    return State(place, speaks, now_ms, told=told)
+
+
 def step(state: State, heard: Heard, now_ms: int) -> tuple[State, str | None]:
     """Take in what came; what to tell comes out: what is wrong, or `BACK`."""
     if heard is Heard.VALID:

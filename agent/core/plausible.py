@@ -1,10 +1,11 @@
-"""Refuses fixes that can't be: jumps faster than any road vehicle, and times that go back. Each refusal has a reason.
+"""Refuses fixes that can't be: jumps no road vehicle makes, times that go back, a place frozen while the vehicle drives.
 
 What `BELIEVE_AFTER` fixes in a row agree on is believed: a ferry, a tow, a tunnel, or a receiver that had dated one fix
-wrongly into the future.
+wrongly into the future. A frozen place is believed again as soon as it changes by its last digit. A parked vehicle is never
+frozen: neither its receiver nor its bus tells a speed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wire.geo import distance_m
 from wire.messages import Fix, Rejected
@@ -12,15 +13,22 @@ from wire.messages import Fix, Rejected
 TOP_MPS = 90.0
 SLACK_M = 60.0
 BELIEVE_AFTER = 3
+FROZEN_M = 40.0
+"""So far it should have come while the place did not change: more than the coarsest receiver rounds (18 m)."""
+DRIVING_MPS = 1.5
+"""Slower is what receivers tell of a vehicle that stands."""
+LONGEST_GAP_MS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The last accepted fix, and the jumps refused since."""
+    """The last accepted fix, the jumps refused since, and how far the vehicle should have come since the place changed."""
 
     last: Fix | None = None
     doubtful: Fix | None = None
     refused: int = 0
+    seen: Fix | None = None
+    owed_m: float = 0.0
 
 
 def _reachable(start: Fix, end: Fix) -> bool:
@@ -28,18 +36,31 @@ def _reachable(start: Fix, end: Fix) -> bool:
     return way_m <= SLACK_M + TOP_MPS * (end.at_ms - start.at_ms) / 1000.0
 
 
-def step(state: State, fix: Fix) -> tuple[State, Fix | Rejected]:
-    """The fix itself when it is accepted, else why not."""
+def step(state: State, fix: Fix, bus_mps: float | None = None) -> tuple[State, Fix | Rejected]:
+    """The fix itself when it is accepted, else why not. `bus_mps` is the speed that the vehicle's own bus tells."""
+    owed_m = _owed_m(state, fix, bus_mps)
+    if owed_m >= FROZEN_M:
+        return replace(state, seen=fix, owed_m=owed_m), Rejected("frozen")
     if state.last is None:
-        return State(fix), fix
+        return State(fix, seen=fix), fix
     if fix.at_ms == state.last.at_ms:
         return state, Rejected("repeated")
     back = fix.at_ms < state.last.at_ms
     if not back and _reachable(state.last, fix):
-        return State(fix), fix
+        return State(fix, seen=fix, owed_m=owed_m), fix
     doubtful = state.doubtful
     agrees = doubtful is not None and fix.at_ms > doubtful.at_ms and _reachable(doubtful, fix)
     refused = state.refused + 1 if agrees else 1
     if refused >= BELIEVE_AFTER:
-        return State(fix), fix
-    return State(state.last, fix, refused), Rejected("back-in-time" if back else "jump")
+        return State(fix, seen=fix, owed_m=owed_m), fix
+    return State(state.last, fix, refused, fix, owed_m), Rejected("back-in-time" if back else "jump")
+
+
+def _owed_m(state: State, fix: Fix, bus_mps: float | None) -> float:
+    seen = state.seen
+    if seen is None or (seen.lat_deg, seen.lon_deg) != (fix.lat_deg, fix.lon_deg):
+        return 0.0
+    speed_mps = max(fix.speed_mps or 0.0, bus_mps or 0.0)
+    if speed_mps < DRIVING_MPS:
+        return state.owed_m
+    return state.owed_m + speed_mps * min(max(0, fix.at_ms - seen.at_ms), LONGEST_GAP_MS) / 1000.0

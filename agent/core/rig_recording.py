@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
-from agent.core import nmea
+from agent.core import nmea, receiver
+from agent.core.framing import fits
 from wire.errors import DecodeError
 from wire.geo import bearing_deg, distance_m
 from wire.messages import Fix, Mode
@@ -63,10 +64,10 @@ def read(name: str, data: bytes) -> Recording:
             epochs = list(_carobd(text) if "ENGINE_RUN_TI" in text[:200] else _forward(_nds(text)))
         elif name.endswith(".gpx"):
             epochs = list(_forward(_gpx(data)))
-        elif name.endswith((".nmea", ".log", ".txt")):
-            epochs = list(_raw(data))
+        elif name.endswith((".nmea", ".log", ".txt", ".ubx")):
+            epochs = list(_raw(data)) or list(_binary(data))
         else:
-            raise DecodeError("format", name, "known are .csv, .gpx, .nmea and .log, each also with .gz")
+            raise DecodeError("format", name, "known are .csv, .gpx, .nmea, .ubx and .log, each also with .gz")
     except (ValueError, KeyError, ET.ParseError) as error:
         raise DecodeError("format", name, str(error)) from error
     if not epochs:
@@ -227,9 +228,17 @@ def _raw(data: bytes) -> Iterator[Epoch]:
         yield _burst(day or 0, tod_ms, burst)
 
 
+def _binary(data: bytes) -> Iterator[Epoch]:
+    """A log of UBX alone: its fixes, which the rig tells in sentences, as the times in its frames can't be moved."""
+    parser = receiver.Parser()
+    for item in [*parser.feed(data), *parser.flush()]:
+        if isinstance(item, Fix):
+            yield Epoch(item.at_ms, item)
+
+
 def _burst(day: int, tod_ms: int, lines: list[bytes]) -> Epoch:
     raw = b"".join(lines)
-    parser = nmea.Parser()
+    parser = receiver.Parser()
     found = parser.feed(raw) + parser.flush()
     fix = next((item for item in found if isinstance(item, Fix)), None)
     return Epoch(day * nmea.DAY_MS + tod_ms, fix, raw)
@@ -238,7 +247,7 @@ def _burst(day: int, tod_ms: int, lines: list[bytes]) -> Epoch:
 def _fields(line: bytes) -> list[bytes]:
     """The fields of a line that is one sentence with a good checksum, else nothing."""
     sentence = line.strip(b"\r\n \0")
-    if not sentence.startswith(b"$") or not nmea.fits(sentence[1:]):
+    if not sentence.startswith(b"$") or not fits(sentence[1:]):
         return []
     return sentence[1:-3].split(b",")
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.adapters.sqlite import SqliteOutbox, look_into, only_agent
+from agent.adapters.outbox_file import look_into, only_agent
+from agent.adapters.sqlite import SqliteOutbox
 from agent.adapters.state_socket import ask, socket_path
-from agent.app import receiver, run
+from agent.app import run
 from agent.core.dating import Moment
+from agent.parts import receiver
 from agent.settings import AgentSettings
 from bench.yard import Gateway, free_port
 from tests.e2e.scene import Adapter, Receiver
@@ -125,7 +127,7 @@ async def test_swapped_ports_are_named(tmp_path: Path, broker: int) -> None:
     await gateway.start_agent()
     talking = asyncio.create_task(gnss.fixes(60))
     ports = gateway.line
-    await gateway.agent.said(f"no ELM327 answers at {ports / 'obd'}: wrong port or baud?", within_s=15)
+    await gateway.agent.said(f"no ELM327 answers at {ports / 'obd'}: wrong port", within_s=15)
     await gateway.agent.said(f"{ports / 'gnss'} is silent: wrong port", within_s=15)
     talking.cancel()
     await asyncio.gather(talking, return_exceptions=True)
@@ -133,7 +135,7 @@ async def test_swapped_ports_are_named(tmp_path: Path, broker: int) -> None:
     gnss.close()
     await obd.unplug()
     told = gateway.agent.log.read_text()
-    assert (told.count("obd.lost"), told.count("gnss.unheard")) == (1, 1)
+    assert (told.count("obd.away"), told.count("gnss.unheard")) == (1, 1)
 
 
 async def test_without_receiver_and_adapter_it_says_so_and_waits(tmp_path: Path, broker: int) -> None:

@@ -1,6 +1,7 @@
 """What the settings name is looked at before the start: each fault alone, and what passes."""
 
 import os
+import socket
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from agent import checks
+from agent.adapters.bluetooth import rfcomm
 from agent.checks import load_whole, look
 from tests.rigs import binary
 from wire.errors import SettingsError
@@ -106,6 +108,30 @@ def test_ports(data: dict[str, Any], tmp_path: Path, no_right: set[Path]) -> Non
     ]
     data["gnss"] |= {"source": "gpsd"}
     assert look(data) == checks.Found(), "gpsd holds the port then"
+
+
+def test_an_address_to_listen_at(data: dict[str, Any]) -> None:
+    for host in ({}, {"host": "127.0.0.1"}, {"host": "gw.lan"}, {"host": 5}):
+        data["gnss"] = {"source": "udp", "port": 10110, **host}
+        assert look(data) == checks.Found(), host
+    data["gnss"] = {"source": "udp", "port": 10110, "host": "192.0.2.1"}
+    assert look(data).ports == [
+        "gnss.host: 192.0.2.1 is no address of this machine now: Cannot assign requested address"
+    ]
+
+
+def test_bluetooth_where_there_is_none(data: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    data["obd"] = {"bluetooth": "00:1D:A5:68:98:8B"}
+    monkeypatch.setattr(checks, "rfcomm", lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    assert look(data).ports == []
+    monkeypatch.delattr(socket, "AF_BLUETOOTH", raising=False)
+    monkeypatch.setattr(checks, "rfcomm", rfcomm)
+    assert look(data).ports == [
+        "obd.bluetooth: this Python was built without Bluetooth; bind the adapter with rfcomm, and set obd.path to "
+        "/dev/rfcomm0 instead"
+    ]
+    monkeypatch.setattr(checks, "rfcomm", lambda: socket.socket(12345))
+    assert look(data).ports[0].startswith("obd.bluetooth: this kernel has no RFCOMM: Address family not supported")
 
 
 def test_what_is_no_path_is_told_by_the_file_and_a_nul_here() -> None:

@@ -106,7 +106,7 @@ def test_all_faults_of_a_file_are_named_by_each_command(shell: Shell, tmp_path: 
     )
     status, out, err = shell(*command, "--config", path)
     assert (status, out) == (2, "")
-    places = ["device.id", "device.secret_file", "hub.url", "gnss", "obd.path", "obd.rate_hz", "cloud"]
+    places = ["device.id", "device.secret_file", "hub.url", "gnss.path", "obd.path", "obd.rate_hz", "cloud"]
     assert [line.removeprefix(f"error: {path}: ").split(": ")[0] for line in err.splitlines()] == places
 
 

@@ -52,10 +52,54 @@ def test_identities_that_are_no_gateway(identity: str) -> None:
     assert faults(device={"id": identity}) == (["device.id"] if identity != "gw-1\n" else [])
 
 
-def test_a_serial_receiver_needs_a_port_and_gpsd_does_not() -> None:
-    assert faults(gnss={"path": None}) == ["gnss"]
+def test_each_source_of_fixes_has_settings_of_its_own() -> None:
+    assert faults(gnss={"path": None}) == ["gnss.path"]
     assert faults(gnss={"path": None, "source": "gpsd"}) == []
+    assert faults(gnss={"source": "gpsd"}) == [], "a path that gpsd reads may stay"
     assert faults(gnss={"source": "usb"}) == ["gnss.source"]
+    assert faults(gnss={"source": "tcp"}) == ["gnss.host", "gnss.port"]
+    assert faults(gnss={"source": "tcp", "host": "router.lan", "port": 8500}) == []
+    assert faults(gnss={"source": "udp"}) == ["gnss.port"]
+    assert faults(gnss={"source": "udp", "port": 10110, "sender": "192.168.1.1"}) == []
+    assert faults(gnss={"host": "h", "port": 1, "sender": "a"}) == ["gnss.host", "gnss.port", "gnss.sender"]
+    assert faults(gnss={"source": "tcp", "baud": 7, "sender": "x"}) == [
+        "gnss.baud", "gnss.host", "gnss.port", "gnss.sender",
+    ], "all at once"  # fmt: skip
+
+
+def test_where_a_source_is_found_by_default() -> None:
+    def address(**gnss: object) -> tuple[str, int]:
+        return check({**LEAST, "gnss": gnss}, AgentSettings, source="x").gnss.address
+
+    assert address(source="gpsd") == ("127.0.0.1", 2947)
+    assert address(source="gpsd", host="gw.lan", port=3000) == ("gw.lan", 3000)
+    assert address(source="udp", port=10110) == ("0.0.0.0", 10110)
+    assert address(source="tcp", host="fe80::1%eth0", port=1) == ("fe80::1%eth0", 1)
+
+
+@pytest.mark.parametrize("host", ["", "tcp://h", "h:1", "h h", "-h", "h/x", "[::1]"])
+def test_what_is_no_host(host: str) -> None:
+    assert faults(gnss={"source": "gpsd", "host": host}) == ["gnss.host"]
+    assert faults(obd={"host": host}) == ["obd.host"]
+
+
+@pytest.mark.parametrize("baud", ["auto", 4800, 921_600, 1200])
+def test_speeds(baud: object) -> None:
+    assert faults(gnss={"baud": baud}, obd={"path": "/dev/x", "baud": baud}) == []
+
+
+@pytest.mark.parametrize("baud", ["fast", "9600", 9600.5, True, 300, None, [9600]])
+def test_what_is_no_speed(baud: object) -> None:
+    assert faults(gnss={"baud": baud}) == ["gnss.baud"]
+
+
+def test_an_adapter_is_in_one_place() -> None:
+    assert faults(obd={}) == ["obd.path"]
+    for way in ({"path": "/dev/obd"}, {"host": "192.168.0.10"}, {"bluetooth": "00:1d:A5:68:98:8B"}):
+        assert faults(obd=way) == []
+    assert faults(obd={"path": "/dev/obd", "host": "h"}) == ["obd.path"]
+    assert faults(obd={"bluetooth": "00:1D:A5:68:98:8B", "host": "h"}) == ["obd.path"]
+    assert faults(obd={"bluetooth": "1234"}) == ["obd.bluetooth"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wire.iso import iso
 
-__all__ = ["boot_id", "confirmed", "iso", "mono_ms", "utc_ms"]
+__all__ = ["boot_id", "confirmed", "iso", "mono_ms", "stopwatch_ms", "utc_ms"]
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 TIME_ERROR = 5
@@ -23,6 +23,11 @@ def utc_ms() -> int:
 def mono_ms() -> int:
     """Milliseconds since the machine was started, sleep included: a clock that never steps."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def stopwatch_ms() -> float:
+    """The finest clock, for how long something took."""
+    return time.perf_counter() * 1000
 
 
 def confirmed() -> bool:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent.adapters.memory import MemoryOutbox
-from agent.adapters.sqlite import SqliteOutbox, look_into
+from agent.adapters.outbox_file import look_into
+from agent.adapters.sqlite import SqliteOutbox
 from agent.core.dating import Moment
 from agent.ports import Kind, Record, Settled
 from wire.codec import dump

@@ -17,9 +17,10 @@ from agent.adapters.gpsd import GpsdDoor
 from agent.adapters.gpsd_poll import look
 from agent.adapters.rig import RigOptions, run_rig
 from agent.adapters.serial import SerialDoor
-from agent.core import gpsd, nmea
+from agent.core import gpsd, receiver
 from agent.core.bus import BusValue
-from agent.core.elm327 import BusState, Elm327
+from agent.core.elm327 import Elm327
+from agent.core.elm_line import Out
 from agent.core.pids import PIDS
 from agent.core.rig_recording import read
 from wire.errors import DecodeError, SettingsError, UnavailableError
@@ -50,7 +51,7 @@ def truth(path: Path) -> list[dict[str, float]]:
 
 async def heard(link: Path, task: asyncio.Task[None]) -> list[Fix]:
     """What a reader makes of the GNSS side until the rig ends."""
-    parser, fixes = nmea.Parser(), []
+    parser, fixes = receiver.Parser(), []
     door = SerialDoor(str(link / "gnss"))
     with suppress(UnavailableError):
         async for chunk in door.chunks():
@@ -83,7 +84,7 @@ async def test_at_real_pace_it_is_aligned_and_prompt(tmp_path: Path) -> None:
     options = RigOptions(recording=DRIVE, link=tmp_path, start="auto", truth=tmp_path / "truth", duration_s=5)
     delays = []
     async with rig(options) as task:
-        parser = nmea.Parser()
+        parser = receiver.Parser()
         with suppress(UnavailableError):
             async for chunk in SerialDoor(str(tmp_path / "gnss")).chunks():
                 delays += [clock.utc_ms() - item.at_ms for item in parser.feed(chunk) if isinstance(item, Fix)]
@@ -96,15 +97,15 @@ async def test_at_real_pace_it_is_aligned_and_prompt(tmp_path: Path) -> None:
 
 async def test_nobody_listens_then_somebody_does(tmp_path: Path) -> None:
     said: list[str] = []
-    options = RigOptions(recording=RAW, speed=10, link=tmp_path, start=0, duration_s=8, as_json=True)
+    options = RigOptions(recording=RAW, speed=10, link=tmp_path, start=0, duration_s=6.5, as_json=True)
     async with rig(options, said) as task:
         await asyncio.sleep(4)
         fixes = await asyncio.wait_for(heard(tmp_path, task), 30)
     facts = [json.loads(line) for line in said]
     assert facts[0]["epochs"] == 1101
     assert facts[0]["bus"] == ["vs"]
-    assert facts[1]["sent"] == 80
-    assert facts[1]["unheard"] > 10
+    assert facts[1]["sent"] == 65
+    assert facts[1]["unheard"] > 0
     assert len(fixes) >= 10
     assert fixes[-1].at_ms - fixes[0].at_ms == 1000 * (len(fixes) - 1)
 
@@ -120,7 +121,7 @@ async def test_laps_go_on_in_time(tmp_path: Path) -> None:
     assert len({row["lat"] for row in told}) < 10
 
 
-async def dialogue(link: Path, items: list[BusValue | Rejected | BusState], *, spoil_every: int = 0) -> None:
+async def dialogue(link: Path, items: list[Out], *, spoil_every: int = 0) -> None:
     door, elm = SerialDoor(str(link / "obd"), baud=38400), Elm327()
     arrived: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -151,11 +152,11 @@ async def dialogue(link: Path, items: list[BusValue | Rejected | BusState], *, s
 
 @pytest.mark.parametrize("spoil_every", [0, 9])
 async def test_the_adapter_says_what_the_recording_has(tmp_path: Path, spoil_every: int) -> None:
-    items: list[BusValue | Rejected | BusState] = []
-    options = RigOptions(recording=DRIVE, link=tmp_path, start=300, duration_s=9)
+    items: list[Out] = []
+    options = RigOptions(recording=DRIVE, link=tmp_path, start=300, duration_s=7)
     async with rig(options) as task:
         talking = asyncio.create_task(dialogue(tmp_path, items, spoil_every=spoil_every))
-        await asyncio.sleep(8)
+        await asyncio.sleep(5)
         talking.cancel()
         await asyncio.gather(talking, return_exceptions=True)
         task.cancel()
@@ -175,10 +176,10 @@ async def test_another_recording_adds_what_the_drive_has_not(tmp_path: Path) -> 
     obd = tmp_path / "obd.csv"
     head = "ENGINE_RUN_TINE (),ENGINE_RPM (),VEHICLE_SPEED (),FUEL_TANK (),CONTROL_MODULE_VOLTAGE ()\n"
     obd.write_text(head + "0,1,200,60,13.5,\n100,1,200,60,13.5,\n")
-    items: list[BusValue | Rejected | BusState] = []
+    items: list[Out] = []
     async with rig(RigOptions(recording=DRIVE, obd=obd, link=tmp_path / "l", start=300, duration_s=9)):
         talking = asyncio.create_task(dialogue(tmp_path / "l", items))
-        await asyncio.sleep(6)
+        await asyncio.sleep(4)
         talking.cancel()
         await asyncio.gather(talking, return_exceptions=True)
     values = {item.key: item.value for item in items if isinstance(item, BusValue)}
@@ -191,7 +192,7 @@ async def test_another_recording_adds_what_the_drive_has_not(tmp_path: Path) -> 
 async def test_a_bus_alone(tmp_path: Path) -> None:
     recording = tmp_path / "bus.csv"
     recording.write_text("ENGINE_RUN_TINE (),ENGINE_RPM (),VEHICLE_SPEED ()\n0,800,7,\n100,800,7,\n")
-    items: list[BusValue | Rejected | BusState] = []
+    items: list[Out] = []
     async with rig(RigOptions(recording=recording, link=tmp_path, loop=True)):
         talking = asyncio.create_task(dialogue(tmp_path, items))
         await asyncio.sleep(4)

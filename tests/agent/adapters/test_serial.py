@@ -9,8 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from agent.adapters.rig_lines import Pty
 from agent.adapters.serial import SerialDoor
+from agent.core.baud import Config
 from wire.errors import UnavailableError
+
+SENTENCE = b"$GNRMC,120000.000,A,4806.0000000,N,01130.0000000,E,5.832,20.00,020624,,,A,V*0C\r\n"
 
 
 @dataclass
@@ -138,3 +142,50 @@ async def test_cannot_be_opened(path: str, baud: int, said: str) -> None:
 def test_permission_is_told_with_its_cure() -> None:
     error = SerialDoor("/dev/ttyUSB0")._away(PermissionError(13, "Permission denied"))
     assert str(error) == "/dev/ttyUSB0: Permission denied; add the user of the agent to the group dialout"
+
+
+async def test_silence_gives_the_port_up(line: Line) -> None:
+    with pytest.raises(UnavailableError, match=r"is silent for 0\.1 s"):
+        await asyncio.wait_for(collected(SerialDoor(line.path, silence_s=0.1), bytearray()), 5)
+
+
+async def test_the_speed_is_found_told_once_and_kept() -> None:
+    pty, told = Pty(38_400), list[int]()
+    door, got = SerialDoor(pty.path, baud="auto", on_baud=told.append), bytearray()
+    try:
+        for _ in range(2):
+            got.clear()
+            task = asyncio.create_task(collected(door, got))
+            async with asyncio.timeout(20):
+                while SENTENCE not in got:
+                    await pty.burst(SENTENCE * 6)
+                    await asyncio.sleep(0.15)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    finally:
+        pty.close()
+    assert told == [38_400]
+    assert got.index(SENTENCE) == 0, "the second time it is right from the start"
+
+
+async def test_a_fixed_speed_stays() -> None:
+    pty = Pty(38_400)
+    door, got = SerialDoor(pty.path, baud=9600), bytearray()
+    task = asyncio.create_task(collected(door, got))
+    try:
+        for _ in range(8):
+            await asyncio.sleep(0.05)
+            await pty.burst(SENTENCE * 6)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        pty.close()
+    assert got
+    assert b"GNRMC" not in got
+
+
+async def test_a_speed_that_the_port_does_not_take_is_told(line: Line) -> None:
+    door = SerialDoor(line.path, baud="auto")
+    door._config = Config(rates=(9600, -1), dwell_ms=20)
+    with pytest.raises(UnavailableError, match="can't be set to -1 Bd"):
+        await asyncio.wait_for(collected(door, bytearray()), 5)

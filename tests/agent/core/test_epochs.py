@@ -1,7 +1,9 @@
 """The gate: repeats, steps back, null island, and the way out of a time in the future."""
 
-from agent.core.epochs import RECOVER_AFTER, Gate
-from wire.messages import Fix, Rejected
+from dataclasses import replace
+
+from agent.core.epochs import RECOVER_AFTER, Epoch, Gate, fix_of
+from wire.messages import Fix, Mode, Quality, Rejected
 
 
 def fix(at_ms: int, lat: float = 52.0, lon: float = 5.0) -> Fix:
@@ -35,3 +37,23 @@ def test_old_fixes_in_disorder_never_win() -> None:
     gate.check(fix(10**12))
     told = [gate.check(fix(1000 + n % 2)) for n in range(4 * RECOVER_AFTER)]
     assert not any(isinstance(item, Fix) for item in told)
+
+
+def epoch(**changed: object) -> Epoch:
+    return replace(Epoch(1000, 3, Quality.DGPS, 52.0, 5.0, speed_mps=3.0), **changed)  # type: ignore[arg-type]  # of many types
+
+
+def test_the_fix_of_an_epoch() -> None:
+    assert fix_of(epoch(sats_seen=12, cn0_dbhz=41.5)) == Fix(
+        1000, 52.0, 5.0, speed_mps=3.0, quality=Quality.DGPS, sats_seen=12, cn0_dbhz=41.5
+    )
+    assert fix_of(epoch(quality=Quality.NONE)) == Fix(1000, 52.0, 5.0, speed_mps=3.0)
+    assert fix_of(epoch(derived=("speed_mps",))) == Fix(1000, 52.0, 5.0, quality=Quality.DGPS)
+    assert fix_of(epoch(speed_mps=None, mode=2)) == Fix(1000, 52.0, 5.0, mode=Mode.FIX_2D, quality=Quality.DGPS)
+
+
+def test_epochs_that_hold_none() -> None:
+    for missing in ({"mode": 1}, {"mode": 0}, {"lat_deg": None}, {"lon_deg": None}, {"void": True}):
+        assert fix_of(epoch(**missing)) == Rejected("no-fix")
+    assert fix_of(epoch(at_ms=None)) == Rejected("no-date")
+    assert fix_of(epoch(speed_mps=700.0)) == Rejected("field", "speed")

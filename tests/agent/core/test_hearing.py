@@ -1,6 +1,6 @@
 """A line that gives nothing usable is told once, and its recovery too."""
 
-from agent.core.hearing import BACK, Heard, State, step
+from agent.core.hearing import BACK, Heard, State, opened, step
 
 OPEN = State("/dev/x", "NMEA", 1000)
 
@@ -30,3 +30,12 @@ def test_a_sentence_begins_anew_and_is_told_after_a_complaint() -> None:
     assert told[1:] == [BACK, None, None]
     told = walk(OPEN, (Heard.NOISE, 6001), (Heard.VALID, 6002), (Heard.NOTHING, 11_003))
     assert told[2] == "/dev/x is silent: wrong port, or a receiver without power?", "the noise of before is forgotten"
+
+
+def test_a_line_that_is_opened_again_is_not_told_again() -> None:
+    told, _ = step(OPEN, Heard.NOTHING, 6001)
+    again = opened(told, OPEN.place, OPEN.speaks, 9000)
+    assert step(again, Heard.NOTHING, 20_000)[1] is None
+    assert step(again, Heard.VALID, 20_000)[1] == BACK
+    assert step(opened(told, "/dev/y", OPEN.speaks, 9000), Heard.NOTHING, 20_000)[1] is not None
+    assert opened(None, OPEN.place, OPEN.speaks, 9) == State(OPEN.place, OPEN.speaks, 9)

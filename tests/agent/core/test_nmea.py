@@ -1,318 +1,119 @@
-"""NMEA: real logs against what gpsd made of them, every cut, noise, and each rule of the parser."""
-
-import gzip
-import json
-import random
-from collections import Counter
-from collections.abc import Iterable
-from datetime import datetime
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
+"""NMEA: how fields are read, and what a talker remembers."""
 
 import pytest
 
-from agent.core.nmea import BUFFER_LIMIT, Parser
-from wire.messages import Fix, Mode, Quality, Rejected
+from agent.core import nmea
+from agent.core.merging import REPORT, TIME, Merger, State
+from agent.core.nmea import DAY_NS, Talk, counted, day_of, dop, number, place, time_of_day_ms, tod_of, whole
 
-RECORDINGS = Path(__file__).parents[2] / "recordings"
-LOGS = sorted(path.stem for path in (RECORDINGS / "gpsd").glob("*.log"))
-F9K = gzip.decompress((RECORDINGS / "drive-ublox-f9k-mtv-part1.nmea.gz").read_bytes())
-
-
-def s(body: str) -> bytes:
-    total = 0
-    for code in body.encode():
-        total ^= code
-    return f"${body}*{total:02X}\r\n".encode()
+HOUR_NS = 3_600_000_000_000
 
 
-def rmc(tod: str = "120000.00", *, date: str = "010624", status: str = "A", rest: str = "10.0,90.0") -> bytes:
-    return s(f"GNRMC,{tod},{status},5212.00000,N,00506.00000,E,{rest},{date},,,A,V")
+def talk(*, past_midnight: bool = False) -> Talk:
+    return Talk(Merger(lambda _: None, at_once=True), past_midnight=past_midnight)
 
 
-def gga(tod: str = "120000.00", *, quality: str = "1") -> bytes:
-    return s(f"GNGGA,{tod},5212.00000,N,00506.00000,E,{quality},09,0.80,12.5,M,40.0,M,,")
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(b"12", 12), (b"", 0), (b"x", 0), (b"-5", -5), (b"+7.5", 7), (b" 3 ", 3), (b"08abc", 8), (b"-", 0)],
+)
+def test_whole(field: bytes, value: int) -> None:
+    assert whole(field) == value
 
 
-def fixes(items: Iterable[object]) -> list[Fix]:
-    return [item for item in items if isinstance(item, Fix)]
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(b"1.5", 1.5), (b"-2", -2.0), (b"", None), (b"x", None), (b"nan", None), (b"inf", None), (b"1e300", None)],
+)
+def test_number(field: bytes, value: float | None) -> None:
+    assert number(field) == value
 
 
-def reasons(items: Iterable[object]) -> list[str]:
-    return [item.reason for item in items if isinstance(item, Rejected)]
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(b"1.5", 1.5), (b"", None), (b"0.00", None), (b"99.99", None), (b"99.0", None), (b"0.01", 0.01), (b"x", None)],
+)
+def test_dilutions(field: bytes, value: float | None) -> None:
+    assert dop(field) == value
 
 
-def whole(data: bytes) -> list[Fix | Rejected]:
-    parser = Parser()
-    return parser.feed(data) + parser.flush()
-
-
-def gpsd_says(name: str) -> dict[int, dict[str, Any]]:
-    """The last report with a position of each time."""
-    out = {}
-    for line in (RECORDINGS / "gpsd" / f"{name}.expected-gpsd-head.txt").read_bytes().splitlines():
-        if line.startswith(b'{"class":"TPV"'):
-            report = json.loads(line)
-            if "time" in report and "lat" in report and report["mode"] >= 2:
-                out[round(datetime.fromisoformat(report["time"]).timestamp() * 1000)] = report
-    return out
-
-
-@pytest.mark.parametrize("name", LOGS)
-def test_agrees_with_gpsd(name: str) -> None:
-    mine = {fix.at_ms: fix for fix in fixes(whole((RECORDINGS / "gpsd" / f"{name}.log").read_bytes()))}
-    theirs = gpsd_says(name)
-    assert theirs
-    assert set(theirs) <= set(mine)
-    assert len(mine) <= len(theirs) + 1
-    for at_ms, report in theirs.items():
-        fix = mine[at_ms]
-        assert fix.lat_deg == pytest.approx(report["lat"], abs=2e-7)
-        assert fix.lon_deg == pytest.approx(report["lon"], abs=2e-7)
-        assert fix.mode == report["mode"]
-        if "speed" in report and fix.speed_mps is not None:
-            assert fix.speed_mps == pytest.approx(report["speed"], abs=0.1)
-        if "track" in report and fix.course_deg is not None:
-            assert fix.course_deg == pytest.approx(report["track"], abs=0.1)
-
-
-def test_a_real_drive() -> None:
-    items = whole(F9K)
-    told = fixes(items)
-    assert len(told) == 1101
-    assert Counter(reasons(items)) == {"checksum": 10}
-    assert all(b.at_ms - a.at_ms >= 1000 for a, b in pairwise(told))
-    first = told[0]
-    assert first == Fix(
-        1581041657000, first.lat_deg, first.lon_deg, alt_m=4.4, speed_mps=first.speed_mps, course_deg=65.13,
-        mode=Mode.FIX_3D, quality=Quality.RTK_FLOAT, hdop=0.76, pdop=1.48, accuracy_m=0.76 * 5, sats_used=12,
-    )  # fmt: skip
-    assert first.lat_deg == pytest.approx(37.426393667, abs=1e-9)
-    assert first.lon_deg == pytest.approx(-122.093652500, abs=1e-9)
-    assert first.speed_mps == pytest.approx(0.0144, abs=1e-4)
-
-
-def test_five_hundred_cuts_give_the_same() -> None:
-    data = F9K[:60_000] + (RECORDINGS / "gpsd" / "beidou-bd.log").read_bytes() + F9K[60_000:90_000]
-    expected = Parser().feed(data)
-    chance = random.Random(7)
-    for _ in range(500):
-        parser, got, at = Parser(), [], 0
-        while at < len(data):
-            step = chance.choice((1, 3, 17, 80, 500, 4096))
-            got += parser.feed(data[at : at + step])
-            at += step
-        assert got == expected
-
-
-def test_byte_by_byte() -> None:
-    parser = Parser()
-    data = F9K[:8000]
-    assert [item for i in range(len(data)) for item in parser.feed(data[i : i + 1])] == Parser().feed(data)
-
-
-def test_given_out_with_its_last_sentence_once_that_is_learned() -> None:
-    parser = Parser()
-    told = []
-    for n in range(4):
-        parser.feed(rmc(f"12000{n}.00"))
-        told.append(fixes(parser.feed(gga(f"12000{n}.00"))))
-    assert [len(batch) for batch in told] == [0, 0, 1, 1]
-
-
-def test_silence_gives_it_out_and_teaches() -> None:
-    parser = Parser()
-    assert parser.flush() == []
-    for n in range(2):
-        assert parser.feed(s("GNGSA,A,3,01,,,,,,,,,,,,1.5,0.9,1.2,1") + rmc(f"12000{n}.00") + gga(f"12000{n}.00")) == []
-        assert fixes(parser.flush())[0].pdop == 1.5
-    burst = s("GNGSA,A,3,01,,,,,,,,,,,,1.7,0.9,1.2,1") + rmc("120002.00") + gga("120002.00")
-    assert fixes(parser.feed(burst))[0].pdop == 1.7
-    assert parser.flush() == []
-
-
-def test_silence_in_the_middle_of_a_burst_keeps_what_has_no_position() -> None:
-    parser = Parser()
-    parser.feed(s("GNGST,120000.00,,,,,3.0,4.0,5.0"))
-    assert parser.flush() == []
-    parser.feed(rmc())
-    assert fixes(parser.flush())[0].accuracy_m == 5.0
-
-
-def test_a_late_sentence_unlearns_and_a_repeat_is_told() -> None:
-    parser = Parser()
-    for n in range(3):
-        parser.feed(rmc(f"12000{n}.00") + gga(f"12000{n}.00"))
-    late = s("GNGLL,5212.0,N,00506.0,E,120002.00,A,A")
-    assert parser.feed(late) == []
-    assert parser.feed(rmc("120003.00") + gga("120003.00")) == []
-    assert len(fixes(parser.feed(late.replace(b"120002", b"120003")[:-4] + b"XX\r\n"))) == 0
-    assert len(fixes(parser.flush())) == 1
-    parser.feed(rmc("120003.00"))
-    assert reasons(parser.flush()) == ["repeated"]
-
-
-def test_untimed_sentences_after_the_end_belong_to_the_next_epoch() -> None:
-    parser = Parser()
-    for n in range(3):
-        parser.feed(rmc(f"12000{n}.00") + gga(f"12000{n}.00"))
-    parser.feed(s("GNVTG,45.0,T,,M,20.0,N,37.0,K,A"))
-    fix = fixes(parser.feed(rmc("120003.00", rest=",") + gga("120003.00")))[0]
-    assert (fix.course_deg, round(fix.speed_mps or 0, 3)) == (45.0, 10.289)
-
-
-GSA = "GNGSA,A,{},,,,,,,,,,,,,1.5,0.9,1.2,1"
-
-CASES: dict[str, tuple[bytes, Fix | str | None]] = {
-    "rmc alone is 2D": (
-        rmc(),
-        Fix(1717243200000, 52.2, 5.1, speed_mps=10 * 1852 / 3600, course_deg=90.0, mode=Mode.FIX_2D),
-    ),
-    "south and west": (
-        s("GPRMC,120000,A,5212.00000,S,00506.00000,W,,,010624,,"),
-        Fix(1717243200000, -52.2, -5.1, mode=Mode.FIX_2D),
-    ),
-    "status V": (rmc(status="V"), "no-fix"),
-    "quality 0": (rmc() + gga(quality="0"), "no-fix"),
-    "quality empty": (rmc() + gga(quality=""), "no-fix"),
-    "gsa 1": (rmc() + s(GSA.format(1)), "no-fix"),
-    "gsa empty": (rmc() + s(GSA.format("")), Fix(
-        1717243200000, 52.2, 5.1, speed_mps=10 * 1852 / 3600, course_deg=90.0, mode=Mode.FIX_2D, hdop=0.9, pdop=1.5,
-        accuracy_m=4.5,
-    )),
-    "best gsa of the systems": (rmc() + s(GSA.format(1)) + s(GSA.format(3)), Fix(
-        1717243200000, 52.2, 5.1, speed_mps=10 * 1852 / 3600, course_deg=90.0, mode=Mode.FIX_3D, hdop=0.9, pdop=1.5,
-        accuracy_m=4.5,
-    )),
-    "gsa 7": (rmc() + s(GSA.format(7)), "field"),
-    "gll void": (rmc() + s("GNGLL,5212.0,N,00506.0,E,120000.00,V,N"), "no-fix"),
-    "old gll": (s("GPGLL,5212.0,N,00506.0,E,120000.00") + rmc(rest=","), Fix(
-        1717243200000, 52.2, 5.1, mode=Mode.FIX_2D
-    )),
-    "mode letter N": (rmc().replace(b",A,V*", b",N,V*"), "checksum"),
-    "letter N": (s("GNRMC,120000,A,5212.0,N,00506.0,E,,,010624,,,N,V"), "no-fix"),
-    "letter unknown": (s("GNRMC,120000,A,5212.0,N,00506.0,E,,,010624,,,x,V"), Fix(
-        1717243200000, 52.2, 5.1, mode=Mode.FIX_2D
-    )),
-    "gns": (s("GNGNS,120000,5212.0,N,00506.0,E,AR,14,0.7,33.5,40,,,V") + s("GPZDA,120001,01,06,2024,,"), Fix(
-        1717243200000, 52.2, 5.1, alt_m=33.5, quality=Quality.RTK_FIXED, hdop=0.7, accuracy_m=3.5, sats_used=14
-    )),
-    "gns bare": (s("GNGNS,120000,5212.0,N,00506.0,E,A,,,,,,,V") + s("GPZDA,120000,01,06,2024,,"), Fix(
-        1717243200000, 52.2, 5.1, mode=Mode.FIX_2D
-    )),
-    "gns none": (s("GNGNS,120000,,,,,NN,,,,,,,V") + s("GPZDA,120000,01,06,2024,,"), "no-fix"),
-    "gga bare": (s("GPGGA,120000,5212.0,N,00506.0,E,2,,99.99,,M,,M,,") + s("GPZDA,120000,01,06,2024,,"), Fix(
-        1717243200000, 52.2, 5.1, mode=Mode.FIX_2D, quality=Quality.DGPS
-    )),
-    "gga without place": (s("GPGGA,120000,,,,,1,05,1.0,,M,,M,,"), None),
-    "rmc without date": (s("GPRMC,120000,A,5212.0,N,00506.0,E,,,,,"), "no-date"),
-    "zda without date": (gga() + s("GPZDA,120000,,,,,"), "no-date"),
-    "no date": (gga(), "no-date"),
-    "gst": (rmc(rest=",") + s("GPGST,120000,,,,,3.0,4.0,9.0"), Fix(
-        1717243200000, 52.2, 5.1, mode=Mode.FIX_2D, accuracy_m=5.0
-    )),
-    "gst empty": (rmc(rest=",") + s("GPGST,120000,,,,,,,"), Fix(1717243200000, 52.2, 5.1, mode=Mode.FIX_2D)),
-    "vtg in km/h": (rmc(rest=",") + s("GPVTG,,T,,M,,N,36.0,K"), Fix(
-        1717243200000, 52.2, 5.1, mode=Mode.FIX_2D, speed_mps=10.0
-    )),
-    "vtg empty": (rmc(rest=",") + s("GPVTG,,T,,M,,N"), Fix(1717243200000, 52.2, 5.1, mode=Mode.FIX_2D)),
-    "null island": (s("GPRMC,120000,A,0000.0,N,00000.0,E,,,010624,,"), "null-island"),
-    "hemisphere": (s("GPRMC,120000,A,5212.0,Q,00506.0,E,,,010624,,"), "field"),
-    "latitude": (s("GPRMC,120000,A,9912.0,N,00506.0,E,,,010624,,"), "field"),
-    "minutes": (s("GPRMC,120000,A,5272.0,N,00506.0,E,,,010624,,"), "field"),
-    "no point": (s("GPRMC,120000,A,5212,N,00506,E,,,010624,,"), Fix(1717243200000, 52.2, 5.1, mode=Mode.FIX_2D)),
-    "speed": (s("GPRMC,120000,A,5212.0,N,00506.0,E,9999,,010624,,"), "field"),
-    "speed nan": (s("GPRMC,120000,A,5212.0,N,00506.0,E,nan,,010624,,"), "field"),
-    "time": (s("GPRMC,250000,A,5212.0,N,00506.0,E,,,010624,,"), "field"),
-    "date": (s("GPRMC,120000,A,5212.0,N,00506.0,E,,,310624,,"), "field"),
-    "too few fields": (s("GPRMC,120000,A,5212.0,N"), "field"),
-    "no time, no fix": (s("GPRMC,,V,,,,,,,,,,N"), "no-fix"),
-    "timeless and short": (s("GPGLL,,,,"), "no-fix"),
-    "last century": (s("GPRMC,120000,A,5212.0,N,00506.0,E,,,010699,,"), Fix(
-        928238400000, 52.2, 5.1, mode=Mode.FIX_2D
-    )),
-    "no checksum": (b"$GPRMC,120000,A,5212.0,N,00506.0,E,,,010624,,\r\n", "cut"),
-    "cut by the next": (b"$GPRMC,1200" + rmc(rest=",") , "cut"),
-    "binary": (b"\xb5\x62\x01\x07\x5c\x00\xff\xfe\n", "garbage"),
-    "too long": (s("GPTXT," + "x" * 300), "too-long"),
-    "other sentences": (s("GPGSV,1,1,00") + s("PUBX,00") + s("GPTXT,01") + b"\r\n", None),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_case(name: str) -> None:
-    data, expected = CASES[name]
-    items = whole(data)
-    if expected is None:
-        assert items == []
-    elif isinstance(expected, str):
-        assert expected in reasons(items)
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ((b"5212.0", b"N", b"00506.0", b"E"), (52.2, 5.1)),
+        ((b"5212.0", b"S", b"00506.0", b"W"), (-52.2, -5.1)),
+        ((b".5", b"N", b"006.", b"E"), (0.5 / 60, 0.1)),
+        ((b"5212", b"N", b"00506.0", b"E"), None),
+        ((b"5212.0", b"N", b"00506", b"E"), None),
+        ((b"5212.0", b"N", b"00506.0", b""), None),
+        ((b"", b"", b"", b""), None),
+        ((b"9012.0", b"N", b"00506.0", b"E"), "refused"),
+        ((b"5272.0", b"N", b"00506.0", b"E"), "refused"),
+        ((b"5212.0", b"n", b"00506.0", b"E"), "refused"),
+        ((b"5212.0", b"N", b"00506.0", b"X"), "refused"),
+        ((b"x212.0", b"N", b"00506.0", b"E"), "refused"),
+    ],
+)
+def test_places(fields: tuple[bytes, ...], expected: tuple[float, float] | str | None) -> None:
+    news = State()
+    if expected == "refused":
+        with pytest.raises(ValueError, match=r".+"):
+            place(news, [*fields], 0)
+    elif expected is None:
+        assert not place(news, [*fields], 0)
+        assert news.lat_deg is None
     else:
-        assert [repr(item) for item in items] == [repr(_near(items, expected))]
+        assert place(news, [*fields], 0)
+        assert (news.lat_deg, news.lon_deg) == pytest.approx(expected, abs=1e-12)
 
 
-def _near(items: list[Fix | Rejected], expected: Fix) -> Fix:
-    """The expected fix, with floats taken from the first item where they are equal to nine digits."""
-    values = {}
-    for key in Fix.__slots__:
-        want, got = getattr(expected, key), getattr(items[0], key, None)
-        values[key] = got if isinstance(want, float) and got == pytest.approx(want, abs=1e-9) else want
-    return Fix(**values)
+def test_times_and_dates() -> None:
+    assert time_of_day_ms(b"120001.5") == 43_201_500
+    assert day_of(b"010170") == 0
+    assert day_of(b"311268") == day_of(b"010169") + 36_524
+    assert tod_of(b"010000") == HOUR_NS
+    assert tod_of(b"010000.25") == HOUR_NS + 250_000_000
+    assert tod_of(b"010000.x") == tod_of(b"010000,5") == HOUR_NS
+    assert tod_of(b"235960.5") == 24 * HOUR_NS + 500_000_000
+    assert tod_of(b"01") is tod_of(b"") is tod_of(b"0100-1") is None
+    for wrong in (b"250000", b"006000", b"000062"):
+        with pytest.raises(ValueError, match="time of day"):
+            tod_of(wrong)
+    for wrong in (b"250000", b"006000", b"000061", b"-10000"):
+        with pytest.raises(ValueError, match=r".+"):
+            time_of_day_ms(wrong)
 
 
-def test_a_cut_sentence_costs_only_itself() -> None:
-    items = whole(b"$GPRMC,1200" + rmc())
-    assert reasons(items) == ["cut"]
-    assert len(fixes(items)) == 1
+def test_satellites_of_a_fix() -> None:
+    news = State()
+    assert counted(news, b"") == 0
+    assert news.counted is None
+    assert counted(news, b"07") == 7
+    assert news.counted == 7
 
 
-def test_timeless_receiver_is_told_once_a_burst() -> None:
-    burst = s("GPGGA,,,,,,0,00,,,M,,M,,") + s("GPRMC,,V,,,,,,,,,,N")
-    assert reasons(whole(burst * 3)) == ["no-fix"] * 3
+def test_a_talker_knows_the_time_once_it_knows_the_date() -> None:
+    said = talk()
+    assert said.now_ns() is None
+    assert said.told_time(b"") == said.told_time(b"x") == 0
+    assert said.timed is bool(said.moment_ns)
+    assert said.told_time(b"010000") == 0
+    said.day = 2
+    assert said.told_time(b"020000") == TIME
+    assert said.now_ns() == 2 * DAY_NS + 2 * HOUR_NS
+    assert (said.before_ns, said.moment_ns) == (HOUR_NS, 2 * HOUR_NS)
+    assert said.no_time() == REPORT | TIME
+    assert said.now_ns() is None
 
 
-def test_midnight_without_a_new_date() -> None:
-    parser = Parser()
-    items = parser.feed(rmc("235959.00") + gga("000000.00") + gga("000001.00") + rmc("000002.00", date="020624"))
-    told = fixes(items + parser.flush())
-    assert [fix.at_ms - told[0].at_ms for fix in told] == [0, 1000, 2000, 3000]
+def test_a_date_goes_on_over_midnight_only_for_a_vehicle() -> None:
+    for past_midnight, day in ((False, 2), (True, 3)):
+        said = talk(past_midnight=past_midnight)
+        said.day = 2
+        assert said.clock(b"235959")
+        assert said.clock(b"000001")
+        assert said.day == day
 
 
-def test_steps_back_are_told() -> None:
-    items = whole(rmc("120005.00") + rmc("120003.00") + rmc("120006.00"))
-    assert [fix.at_ms % 60000 for fix in fixes(items)] == [5000, 6000]
-    assert reasons(items) == ["back-in-time"]
-
-
-def test_noise_is_bounded_and_told_once() -> None:
-    parser = Parser()
-    items = parser.feed(b"\x00\x01\x02" * 5000)
-    items += parser.feed(b"more" * 1000 + b"$GPRMC")
-    items += parser.feed(b"\xff" * 2 * BUFFER_LIMIT + b"\n")
-    assert reasons(items) == ["garbage", "too-long"]
-    assert len(fixes(parser.feed(rmc()) + parser.flush())) == 1
-
-
-def test_a_sentence_begun_in_noise_survives() -> None:
-    parser = Parser()
-    first = rmc()
-    parser.feed(b"\x01" * 2 * BUFFER_LIMIT + first[:10])
-    assert len(fixes(parser.feed(first[10:]) + parser.flush())) == 1
-
-
-def test_ubx_between_sentences_changes_nothing() -> None:
-    frame = b"\xb5\x62\x01\x07\x08\x00\x24\x0a\x2a\x00\x01\x02\x03\x04\x55\xaa"
-    lines = F9K[:30_000].splitlines(keepends=True)
-    mixed = frame.join(lines)
-    assert fixes(Parser().feed(mixed)) == fixes(Parser().feed(F9K[:30_000]))
-
-
-def test_an_epoch_without_place_is_nothing() -> None:
-    assert Parser().feed(s("GPGST,120000,,,,,3.0,4.0,9.0") + s("GPGST,120001,,,,,3.0,4.0,9.0")) == []
-
-
-def test_what_is_valid_is_counted_with_or_without_a_fix() -> None:
-    parser = Parser()
-    parser.feed(b"$GPRMC,,V,,,,,,,,,,N*53\r\n$GPRMC,,V,,,,,,,,,,N*54\r\nnoise\r\n$PUBX,00*33\r\n")
-    assert (parser.speaks, parser.heard) == ("NMEA", 2)
+def test_sentences_are_checked_by_the_framing() -> None:
+    assert nmea.fits(b"GPRMC,,V,,,,,,,,,,N*53")

@@ -1,10 +1,12 @@
 """Recordings: each format is read, ordered, scheduled; what is not a recording is refused."""
 
 import gzip
+import struct
 from pathlib import Path
 
 import pytest
 
+from agent.core.framing import fletcher
 from agent.core.rig_recording import Epoch, moving_start_ms, read, sampled, schedule
 from wire.errors import DecodeError
 from wire.messages import Fix, Mode
@@ -142,3 +144,18 @@ def test_schedule() -> None:
 def test_start_of_motion_is_not_before_the_recording() -> None:
     epochs = [Epoch(n * 1000, Fix(n * 1000, 1.0, 1.0, speed_mps=3.0 if n > 1 else None)) for n in range(20)]
     assert moving_start_ms(epochs) == 0
+
+
+def pvt(second: int) -> bytes:
+    """One NAV-PVT of the 2nd of June 2024, 12:00, with a 3D fix."""
+    body = struct.pack("<IHBBBBBBIiBBBB", second * 1000, 2024, 6, 2, 12, 0, second, 7, 50, 0, 3, 1, 0, 9)
+    body += struct.pack("<iiiiIIiiiiiIIHH", 115000000, 481000000 + second, 500000, 450000, 2000, 3000, *[0] * 9)
+    body = b"\x01\x07\x5c\x00" + body.ljust(92, b"\0")
+    return b"\xb5\x62" + body + fletcher(body)
+
+
+def test_a_log_of_ubx_alone_is_told_in_sentences() -> None:
+    epochs = read("x.ubx", b"".join(pvt(second) for second in range(5))).epochs
+    assert [epoch.at_ms for epoch in epochs] == [1717329600000 + 1000 * i for i in range(5)]
+    assert [epoch.fix.lat_deg for epoch in epochs if epoch.fix] == pytest.approx([48.1 + i * 1e-7 for i in range(5)])
+    assert {epoch.raw for epoch in epochs} == {None}

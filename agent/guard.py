@@ -1,0 +1,131 @@
+"""Once a second: what bus, battery, supply and antenna say becomes the ignition, events, and quiet on the bus."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from agent.core import guardian, ignition, sampler
+from agent.core.facts import Fact
+from agent.core.motion import MOVING_MPS
+from agent.flow import NO_FIX_MS, Senses
+
+LOOK_EVERY_S = 1.0
+REST_V = "rest_v"
+REST_RANGE_V = (8.0, 32.0)
+SUPPLY_LOOKS = 2
+"""So many looks in a row must agree that the supply has changed."""
+
+
+class Notes(Protocol):
+    """What is remembered over a restart."""
+
+    def number(self, key: str, low: float, high: float) -> float | None:
+        """A number within a range, or None."""
+
+    def keep(self, key: str, value: float) -> None:
+        """Remember."""
+
+
+class Supply(Protocol):
+    """The gateway's own power."""
+
+    def online(self) -> bool | None:
+        """Whether power comes in; None where nothing tells it."""
+
+
+@dataclass(slots=True)
+class Guard:
+    """What the guard goes by. `parked` is how the live lane beats while the battery is well."""
+
+    senses: Senses
+    config: guardian.Config
+    notes: Notes
+    supply: Supply
+    parked_ms: int
+    supplied: bool | None = None
+    doubts: int = 0
+    antenna: str = "ok"
+
+    @classmethod
+    def of(cls, senses: Senses, config: guardian.Config, *, notes: Notes, supply: Supply) -> "Guard":
+        """A guard that remembers what was learnt of the battery."""
+        rest_v = notes.number(REST_V, *REST_RANGE_V)
+        senses.vehicle.battery = guardian.State(rest_v=rest_v)
+        return cls(senses, config, notes, supply, parked_ms=senses.live.config.heartbeat_parked_ms)
+
+
+async def keep_guard(guard: Guard) -> None:
+    """Look every second."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        await look(guard)
+
+
+async def look(guard: Guard) -> None:
+    """One look; what has become certain is told."""
+    senses, vehicle = guard.senses, guard.senses.vehicle
+    now_ms = senses.clock.mono_ms()
+    reading = vehicle.reading(now_ms)
+    told_by = replace(reading, voltage_v=None) if _sleeps(guard) else reading
+    vehicle.ignition_state, change = ignition.step(
+        vehicle.ignition_state, told_by, now_ms, rest_v=vehicle.battery.rest_v
+    )
+    facts = [] if change is None else [Fact(change)]
+    if change is not None:
+        state = senses.live.state
+        senses.live.state = sampler.State(state.sent, state.acked, state.away, force=True)
+    moving = vehicle.fix is not None and (vehicle.fix.speed_mps or 0.0) >= MOVING_MPS and _fresh(guard, now_ms)
+    seen = guardian.Seen(vehicle.ignition_state.on, reading.voltage_v, moving)
+    vehicle.battery, told = guardian.step(vehicle.battery, seen, now_ms, guard.config)
+    vehicle.rest_ms = guardian.voltage_ms(vehicle.battery, guard.config) if vehicle.battery.quiet else None
+    facts += told + _supply(guard) + _antenna(guard)
+    if vehicle.battery.rest_v is not None:
+        guard.notes.keep(REST_V, round(vehicle.battery.rest_v, 3))
+    _beat(guard)
+    for fact in facts:
+        await senses.recorder.add_event(fact.kind, vehicle.fix, dict(fact.detail))
+
+
+def _sleeps(guard: Guard) -> bool:
+    """A bus that has answered before and does not now: a voltage as of an alternator is that of a charger then."""
+    adapter = guard.senses.vehicle.adapter
+    return adapter.said == "asleep" and bool(adapter.supported)
+
+
+def _fresh(guard: Guard, now_ms: int) -> bool:
+    fix_ms = guard.senses.vehicle.fix_mono_ms
+    return fix_ms is not None and now_ms - fix_ms <= NO_FIX_MS
+
+
+def _beat(guard: Guard) -> None:
+    """While the battery is low, a parked vehicle says seldom that it is there."""
+    live = guard.senses.live
+    factor = guard.config.heartbeat_factor if guard.senses.vehicle.battery.low else 1
+    wanted_ms = guard.parked_ms * factor
+    if live.config.heartbeat_parked_ms != wanted_ms:
+        live.config = replace(live.config, heartbeat_parked_ms=wanted_ms)
+
+
+def _supply(guard: Guard) -> list[Fact]:
+    online = guard.supply.online()
+    if online is None or online == guard.supplied:
+        guard.doubts = 0
+        return []
+    if guard.supplied is None:
+        guard.supplied = online
+        return []
+    guard.doubts += 1
+    if guard.doubts < SUPPLY_LOOKS:
+        return []
+    guard.supplied, guard.doubts = online, 0
+    return [Fact("power-restored" if online else "power-lost")]
+
+
+def _antenna(guard: Guard) -> list[Fact]:
+    told = guard.senses.vehicle.antenna
+    if told is None or told.status == guard.antenna:
+        return []
+    was, guard.antenna = guard.antenna, told.status
+    if told.status == "ok":
+        return [Fact("antenna-ok")]
+    return [Fact("antenna-lost", {"status": told.status})] if was == "ok" else []
