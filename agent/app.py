@@ -15,6 +15,7 @@ from agent.adapters.state_socket import answer, socket_path
 from agent.adapters.supply import Supply, found
 from agent.core import alarms, guardian
 from agent.core.elm327 import Elm327
+from agent.core.memory import Memory, report
 from agent.dialogue import ask
 from agent.events import HAPPENINGS
 from agent.flow import LiveLane, Senses, Vehicle, collect, reopening, watch_fixes
@@ -161,6 +162,7 @@ def state(uplink: Uplink, watch: Watch) -> dict[str, object]:
         "motion": vehicle.moving.motion.value,
         "fix": position,
         "bus": {name: getattr(reading, name) for name in reading.__slots__ if getattr(reading, name) is not None},
+        "adapter": _adapter(vehicle.adapter),
         "live_sent": watch.count("live.sent"),
         "live_acked": watch.count("live.acked"),
         "rejected": watch.counts("gnss.rejected", "reason"),
@@ -182,6 +184,16 @@ def _seen(settings: AgentSettings, uplink: Uplink, watch: Watch) -> dict[str, ob
     if settings.obd is not None:
         seen["adapter"] = asdict(observed.adapter(vehicle, now.mono_ms, settings.obd.place))
     return seen
+
+
+def _adapter(memory: Memory) -> dict[str, object] | None:
+    """What is known of the OBD adapter and of the vehicle behind it; None while there is neither."""
+    if not memory.banner:
+        return None
+    told = asdict(report(memory))
+    told["freeze"] = {key: value if isinstance(value, float) else str(value) for key, value in memory.freeze.items()}
+    told["notes"] = {key: str(value) for key, value in memory.notes.items()}
+    return told
 
 
 def _link_error(uplink: Uplink, now_ms: int) -> dict[str, object] | None:

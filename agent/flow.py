@@ -73,6 +73,11 @@ class Vehicle:
         """The bus values that are fresh, and the settled ignition."""
         return replace(bus.reading(self.signals, now_ms), ignition=self.ignition_state.on)
 
+    def bus_mps(self, now_ms: int) -> float | None:
+        """The speed that the wheels have."""
+        speed_kph = bus.reading(self.signals, now_ms).speed_kph
+        return None if speed_kph is None else speed_kph / 3.6
+
     @property
     def fix(self) -> Fix | None:
         """The last accepted fix."""
@@ -242,7 +247,7 @@ async def take(told: Fix, senses: Senses) -> None:
     if fix is None:
         return
     vehicle, now_ms = senses.vehicle, senses.clock.mono_ms()
-    vehicle.judging, judged = plausible.step(vehicle.judging, fix)
+    vehicle.judging, judged = plausible.step(vehicle.judging, fix, vehicle.bus_mps(now_ms))
     if isinstance(judged, Rejected):
         senses.watch("gnss.rejected", reason=judged.reason)
         return

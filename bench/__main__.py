@@ -1,7 +1,7 @@
 """`make bench`: every figure of docs/performance.md, in one run."""
 
-from bench import agent, decode, live, outage
+from bench import agent, decode, live, obd, outage
 
-for part in (decode, live, outage, agent):
+for part in (decode, obd, live, outage, agent):
     part.main()
     print(flush=True)

@@ -21,6 +21,8 @@ from agent import cli as agent_cli
 from agent.adapters.rig import of_adapter
 from agent.core import rig_faults
 from agent.core.diagnosis import FAULTS
+from agent.core.pids import PIDS
+from agent.core.rig_elm327_faults import FAULTS as OBD_FAULTS
 from agent.settings import AgentSettings
 from hub import cli as hub_cli
 from hub.settings import Hub as HubSettings
@@ -110,6 +112,24 @@ def doctor_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def pids_table() -> str:
+    lines = ["| PID | name | VSS | unit | range | bytes | asked |", "|---|---|---|---|---|---|---|"]
+    for number, pid in sorted(PIDS.items()):
+        pace = "fast" if pid.pace == "fast" else f"every {pid.period_ms // 1000} s"
+        for part in pid.parts:
+            span = "words" if part.words else f"{part.low:g} … {part.high:.6g}"
+            vss = part.signal.vss.removeprefix("Vehicle.OBD.")
+            lines.append(
+                f"| `{number:02X}` | `{part.signal.key}` | {vss} | {part.signal.unit} | {span} | {pid.width} | {pace} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def bus_faults_table() -> str:
+    lines = ["| fault | what the adapter does |", "|---|---|"]
+    return "\n".join(lines + [f"| `{name}` | {text} |" for name, text in OBD_FAULTS.items()]) + "\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kinds": kinds_table,
     "doctor": doctor_table,
@@ -119,9 +139,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "settings": partial(settings_table, AgentSettings),
     "rig_faults": rig_faults_table,
     "hub_settings": partial(settings_table, HubSettings),
+    "pids": pids_table,
+    "bus_faults": bus_faults_table,
 }
 INSTALLER, FLEET_OPS = ROOT / "docs" / "installer.md", ROOT / "docs" / "fleet-ops.md"
-TABLED = (CONTRACT, INSTALLER, FLEET_OPS)
+OBD = ROOT / "docs" / "obd.md"
+TABLED = (CONTRACT, INSTALLER, FLEET_OPS, OBD)
 
 
 def filled(text: str) -> str:

@@ -11,8 +11,10 @@ Rules
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from agent.core.dates import ERA_MS
+
 DAY_MS = 86_400_000
-ERA_MS = 1024 * 7 * DAY_MS
+
 GPS_EPOCH_MS = 315_964_800_000
 """1980-01-06: no receiver counts weeks from before it."""
 SPAN_MS = 10 * 365 * DAY_MS

@@ -33,7 +33,7 @@ def test_every_code_comes_back() -> None:
         ("030100", False, None),
     ],
 )
-def test_lists(message: str, counted: bool, told: tuple[str, ...] | None) -> None:
+def test_lists(message: str, *, counted: bool, told: tuple[str, ...] | None) -> None:
     assert codes(bytes.fromhex(message), counted=counted) == told
 
 

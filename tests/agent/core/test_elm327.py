@@ -74,6 +74,17 @@ def test_lines_are_counted_and_parameters_grouped_only_where_proven() -> None:
     assert worse.reasons().count("trial") == 6
 
 
+def test_a_group_that_tells_other_values_is_not_believed() -> None:
+    """An adapter that mixes up the parameters of a long request: whole answers, wrong numbers."""
+    world = World(Responder(grade="genuine"))
+    world.spoil = lambda data, _now: (
+        data if len(world.commands()[-1]) < 9 else data.replace(b"0D32", b"0DFA").replace(b"0C1A", b"0CEA")
+    )
+    world.run(20_000)
+    assert {value.value for value in world.values() if value.key == "vs"} == {50.0}
+    assert not world.memory.group.proven
+
+
 def test_groups_of_two_where_six_are_too_many() -> None:
     world = World(Responder(grade="genuine"))
     world.spoil = lambda data, _now: data.replace(b"7E81", b"7E8X")  # no long answers

@@ -259,7 +259,7 @@ def test_the_line_alone_knows_nothing_of_answers() -> None:
 
 
 def test_a_list_of_the_wrong_length_is_no_list() -> None:
-    elm, out, _ = script(*UP, b"7E8074100001800000055\r\r>")
+    elm, out, _ = script(*UP, b"7E80741000018000000\r\r>")
     assert reasons(out) == ["garbled"]
     assert elm.phase is Phase.FLUSH
 

@@ -15,7 +15,7 @@ from agent.core.vehicle_facts import calibrations, check_digit_fits, checksums, 
         ("WVWZZZ1KZAW000001", False),
     ],
 )
-def test_check_digit(number: str, fits: bool) -> None:
+def test_check_digit(number: str, *, fits: bool) -> None:
     assert is_vin(number)
     assert check_digit_fits(number) is fits
 
