@@ -78,7 +78,9 @@ def test_a_group_that_tells_other_values_is_not_believed() -> None:
     """An adapter that mixes up the parameters of a long request: whole answers, wrong numbers."""
     world = World(Responder(grade="genuine"))
     world.spoil = lambda data, _now: (
-        data if len(world.commands()[-1]) < 9 else data.replace(b"0D32", b"0DFA").replace(b"0C1A", b"0CEA")
+        data
+        if not world.sent or len(world.commands()[-1]) < 7
+        else data.replace(b"0D32", b"0DFA").replace(b"0C1A", b"0CEA")
     )
     world.run(20_000)
     assert {value.value for value in world.values() if value.key == "vs"} == {50.0}

@@ -19,7 +19,7 @@ from tests.agent.core.elm_world import CAR, TRUE, World
 LIMIT_MS = 2000
 PLACES = (
     ("ATZ", 0), ("ATE0", 0), ("ATS0", 0), ("ATH1", 0), ("ATAT1", 0), ("AT@1", 0), ("ATSP", 0), ("0100", 0), ("ATDPN", 0),
-    ("0120", 0), ("010C", 2), ("010D", 1), ("0104", 1), ("03", 0), ("0902", 1), ("ATRV", 0),
+    ("0120", 0), ("010C", 2), ("010D", 1), ("0104", 0), ("03", 0), ("0902", 1), ("ATRV", 0),
 )  # fmt: skip
 OTHER_BUSES = ("1", "2", "3", "5", "7")
 OWN_MS = {

@@ -283,3 +283,12 @@ def test_quiet_is_seen_at_once() -> None:
     elm.quiet(True)
     assert elm.wake_at == 10_000
     assert elm.next_command(10_051) == b"ATRV\r"
+
+
+def test_what_is_asked_once_is_asked_again_when_its_answer_was_none() -> None:
+    elm, out, sent = script(
+        *READY, b"7E803410D32\r\r>", b"7E80741000018000000\r\r>", b"STOPPED\r\r>", b"7E803410D32\r\r>"
+    )
+    assert sent[-3:-1] == [b"0100\r", b"\r"]
+    assert reasons(out) == ["garbled"]
+    assert elm.next_command(10_000) == b"0100\r"
