@@ -9,6 +9,9 @@ export PATH := $(abspath $(VENV))/node-bin:$(PATH)
 # the pure floors: each branch of them is covered
 PURE = tests/wire tests/agent/core tests/hub/core
 
+# two at a time, a file each: most tests of the real parts wait, and those of one file share their parts
+TWO = -n 2 --dist loadfile
+
 .PHONY: help demo test lint bench lock wheel pages clean
 
 help:
@@ -29,8 +32,8 @@ test:
 	@$(SETUP) system-test
 	@$(SETUP) pages
 	@$(MAKE) --no-print-directory static
-	$(PY) -m pytest $(PURE) -q --cov --cov-fail-under=100
-	$(PY) -m pytest $(PURE:%=--ignore=%)
+	$(PY) -m pytest $(PURE) -q $(TWO) --cov --cov-fail-under=100
+	$(PY) -m pytest $(PURE:%=--ignore=%) $(TWO) --durations=25
 
 .PHONY: static
 static:

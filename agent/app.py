@@ -14,8 +14,8 @@ from agent.adapters.sqlite import SqliteOutbox
 from agent.adapters.state_socket import answer, socket_path
 from agent.adapters.supply import Supply, found
 from agent.core import alarms, guardian
-from agent.core.elm327 import Elm327
-from agent.core.memory import Memory, report
+from agent.core.obd.elm327 import Elm327
+from agent.core.obd.memory import Memory, report
 from agent.dialogue import ask
 from agent.events import HAPPENINGS
 from agent.flow import LiveLane, Senses, Vehicle, collect, reopening, watch_fixes

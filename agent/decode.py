@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from agent.core import dates, plausible
-from agent.core.epochs import Epoch, Gate, fix_of
-from agent.core.receiver import Reader, Told
-from agent.core.sky import Antenna
+from agent.core.gnss import dates, plausible
+from agent.core.gnss.epochs import Epoch, Gate, fix_of
+from agent.core.gnss.receiver import Reader, Told
+from agent.core.gnss.sky import Antenna
 from wire import BUILT_MS
 from wire.errors import DecodeError, SettingsError, UnavailableError
 from wire.iso import from_iso, iso

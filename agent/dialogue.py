@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 
-from agent.core import bus
-from agent.core.bus import BusValue
-from agent.core.elm327 import Elm327
-from agent.core.elm_line import BusState, Out, Reopen
-from agent.core.reader import BusNote, CodesChanged
+from agent.core.obd import bus
+from agent.core.obd.bus import BusValue
+from agent.core.obd.elm327 import Elm327
+from agent.core.obd.elm_line import BusState, Out, Reopen
+from agent.core.obd.reader import BusNote, CodesChanged
 from agent.flow import Senses, present
 from agent.ports import Line
 from wire.errors import UnavailableError

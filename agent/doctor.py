@@ -22,7 +22,7 @@ from agent.adapters.state_socket import socket_path
 from agent.checks import load_whole
 from agent.core import diagnosis, sampler
 from agent.core.diagnosis import Line, Outcome
-from agent.core.elm327 import Elm327
+from agent.core.obd.elm327 import Elm327
 from agent.core.timing import Basis
 from agent.dialogue import ask
 from agent.events import HAPPENINGS

@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from agent.core import alarms, bus, guardian, hearing, ignition, motion, plausible, sampler
-from agent.core.memory import Memory
-from agent.core.sky import Antenna, Sky
+from agent.core import alarms, guardian, ignition, motion, sampler
+from agent.core.gnss import hearing, plausible
+from agent.core.gnss.sky import Antenna, Sky
+from agent.core.obd import bus
+from agent.core.obd.memory import Memory
 from agent.core.timing import Verdict
 from agent.ports import Bytes, Clock
 from agent.recorder import Recorder
-from wire.errors import UnavailableError
+from wire.errors import SilentError, UnavailableError
 from wire.messages import Fix, Live, Reading, Rejected
 from wire.ops.watch import WatchCall
 
@@ -289,8 +291,8 @@ async def present(device: str, senses: Senses) -> None:
 
 
 async def _absent(device: str, error: UnavailableError, senses: Senses) -> None:
-    """A device that had spoken has gone."""
-    if senses.vehicle.present.get(device):
+    """A device that had spoken has gone; one that is only silent is still there."""
+    if senses.vehicle.present.get(device) and not isinstance(error, SilentError):
         senses.vehicle.present[device] = False
         detail: dict[str, object] = {"error": str(error)[:120]}
         await senses.recorder.add_event(f"{DEVICES[device]}-unplugged", senses.vehicle.fix, detail)
@@ -332,6 +334,7 @@ async def reopening(name: str, once: Callable[[], Awaitable[None]], senses: Sens
                 attempt = 0
             if attempt == 0:
                 senses.watch(f"{name}.away", error=error)
+            senses.watch(f"{name}.rejected", reason="away")
             await _absent(name, error, senses)
-            await asyncio.sleep(REOPEN_S[min(attempt, len(REOPEN_S) - 1)])
+            await asyncio.sleep(REOPEN_S[0 if isinstance(error, SilentError) else min(attempt, len(REOPEN_S) - 1)])
             attempt += 1

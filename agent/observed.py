@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from agent.core import diagnosis
-from agent.core.memory import report
-from agent.core.sky import STRONGEST, Sky
+from agent.core.gnss.sky import STRONGEST, Sky
+from agent.core.obd.memory import report
 from agent.flow import Vehicle
 from wire.ops.watch import Watch
 

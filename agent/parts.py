@@ -9,9 +9,11 @@ from agent.adapters.serial import SerialDoor
 from agent.adapters.serial_probe import adapter_rate
 from agent.adapters.tcp import TcpDoor
 from agent.adapters.udp import UdpDoor
-from agent.core import elm327, gpsd, plan, sampler
-from agent.core import receiver as stream
-from agent.core.reader import Wants
+from agent.core import sampler
+from agent.core.gnss import gpsd
+from agent.core.gnss import receiver as stream
+from agent.core.obd import elm327, plan
+from agent.core.obd.reader import Wants
 from agent.flow import Parser
 from agent.ports import Bytes, Line
 from agent.settings import AgentSettings, Obd

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from agent.core.rig_sentences import sentence
+from agent.core.rig.sentences import sentence
 from bench.yard import Gateway, Hub
 from hub.clients.stream import Stream
 from wire.errors import UnavailableError

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.core.epochs import Epoch
-from agent.core.receiver import Reader
+from agent.core.gnss.epochs import Epoch
+from agent.core.gnss.receiver import Reader
 from wire.iso import from_iso
 from wire.messages import Rejected
 

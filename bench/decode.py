@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pynmeagps.nmeareader import NMEAReader
 
-from agent.core.receiver import Parser
+from agent.core.gnss.receiver import Parser
 from bench.agree import content, table
 from wire.messages import Fix
 

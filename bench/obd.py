@@ -23,11 +23,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.core.bus import BusValue
-from agent.core.elm327 import Config, Elm327
-from agent.core.plan import Config as PlanConfig
-from agent.core.rig_elm327 import GRADES, Responder
-from agent.core.rig_vehicle import Car
+from agent.core.obd.bus import BusValue
+from agent.core.obd.elm327 import Config, Elm327
+from agent.core.obd.plan import Config as PlanConfig
+from agent.core.rig.elm327 import GRADES, Responder
+from agent.core.rig.vehicle import Car
 
 DELAYS_MS = (30, 100)
 SECONDS = 10.0

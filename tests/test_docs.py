@@ -19,10 +19,10 @@ from pydantic.fields import FieldInfo
 
 from agent import cli as agent_cli
 from agent.adapters.rig import of_adapter
-from agent.core import rig_faults
 from agent.core.diagnosis import FAULTS
-from agent.core.pids import PIDS
-from agent.core.rig_elm327_faults import FAULTS as OBD_FAULTS
+from agent.core.obd.pids import PIDS
+from agent.core.rig import faults as rig_faults
+from agent.core.rig.elm327_faults import FAULTS as OBD_FAULTS
 from agent.settings import AgentSettings
 from hub import cli as hub_cli
 from hub.settings import Hub as HubSettings

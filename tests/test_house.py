@@ -75,7 +75,7 @@ def is_module(dotted: str) -> bool:
 
 
 def floor_of(dotted: str) -> str:
-    """`agent.core.nmea` → `agent.core`; `agent.flow` → `agent.flow`."""
+    """`agent.core.gnss.nmea` → `agent.core`; `agent.flow` → `agent.flow`."""
     parts = dotted.split(".")
     if parts[0] == "wire":
         return "wire.ops" if len(parts) > 1 and parts[1] == "ops" else "wire"

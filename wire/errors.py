@@ -60,3 +60,9 @@ class ServerDownError(UnavailableError):
     """The other side closed or refused the connection: all its clients come back at once, so each should wait a while."""
 
     code = "server-down"
+
+
+class SilentError(UnavailableError):
+    """A line that is open and has said nothing for long: opened anew at once, it costs nothing to listen."""
+
+    code = "silent"

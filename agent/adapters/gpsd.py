@@ -1,10 +1,10 @@
-"""gpsd over TCP with asyncio: asks for JSON and gives the bytes as they come; `agent.core.gpsd` reads them."""
+"""gpsd over TCP with asyncio: asks for JSON and gives the bytes as they come; `agent.core.gnss.gpsd` reads them."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
-from agent.core.gpsd import LINE_LIMIT, WATCH
-from wire.errors import UnavailableError
+from agent.core.gnss.gpsd import LINE_LIMIT, WATCH
+from wire.errors import SilentError, UnavailableError
 
 READ_SIZE = 16_384
 
@@ -43,7 +43,7 @@ class GpsdDoor:
                     raise UnavailableError(f"{place} closed the connection")
                 yield data
         except TimeoutError as error:
-            raise UnavailableError(f"{place} is silent for {self._silence_s:g} s") from error
+            raise SilentError(f"{place} is silent for {self._silence_s:g} s") from error
         except OSError as error:
             raise UnavailableError(f"{place}: {error}") from error
         finally:

@@ -17,9 +17,9 @@ from typing import IO
 
 from agent.adapters.rig_lines import Port, Receiver, TcpFeed, UdpFeed
 from agent.adapters.rig_play import Adapter, Player, Score, Vehicle
-from agent.core import rig_faults
-from agent.core.rig_elm327 import FAULTS, GRADES, Responder
-from agent.core.rig_recording import Epoch, Recording, Slot, moving_start_ms, read, schedule
+from agent.core.rig import faults as rig_faults
+from agent.core.rig.elm327 import FAULTS, GRADES, Responder
+from agent.core.rig.recording import Epoch, Recording, Slot, moving_start_ms, read, schedule
 from wire.errors import SettingsError
 
 FASTEST = 10_000.0

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from agent.core.rig_uart import heard_at
+from agent.core.rig.uart import heard_at
 from wire.errors import SettingsError, UnavailableError
 
 READER_LIMIT_S = 2.0

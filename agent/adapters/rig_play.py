@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import IO
 
 from agent.adapters.rig_lines import LOOPBACK, Port, Receiver
-from agent.core import nmea, rig_faults
-from agent.core import receiver as stream
-from agent.core.rig_elm327 import FAULTS, Car, Responder
-from agent.core.rig_faults import Planted, names_at
-from agent.core.rig_recording import Epoch, Recording, Slot, sampled
-from agent.core.rig_sentences import made, moved
+from agent.core.gnss import nmea
+from agent.core.gnss import receiver as stream
+from agent.core.rig import faults as rig_faults
+from agent.core.rig.elm327 import FAULTS, Car, Responder
+from agent.core.rig.faults import Planted, names_at
+from agent.core.rig.recording import Epoch, Recording, Slot, sampled
+from agent.core.rig.sentences import made, moved
 from wire.errors import UnavailableError
 from wire.messages import Fix
 from wire.ops import clock

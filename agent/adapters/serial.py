@@ -10,8 +10,8 @@ from typing import Literal, Protocol
 
 from serial.serialposix import Serial
 
-from agent.core import baud as hunting
-from wire.errors import UnavailableError
+from agent.core.gnss import baud as hunting
+from wire.errors import SilentError, UnavailableError
 from wire.ops import clock
 
 READ_SIZE = 4096
@@ -86,7 +86,7 @@ class SerialDoor:
                     heard_ms = now_ms
                     yield data
                 elif self._silence_ms is not None and now_ms - heard_ms >= self._silence_ms:
-                    raise UnavailableError(f"{self._path} is silent for {self._silence_ms / 1000:g} s")
+                    raise SilentError(f"{self._path} is silent for {self._silence_ms / 1000:g} s")
         finally:
             loop.remove_reader(descriptor)
             self.close()

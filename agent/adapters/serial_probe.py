@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 from agent.adapters.serial import SerialDoor
-from agent.core.baud import ADAPTER_RATES, answers, ordered
+from agent.core.gnss.baud import ADAPTER_RATES, answers, ordered
 from wire.errors import UnavailableError
 
 WHO = b"ATI\r"

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 
-from wire.errors import UnavailableError
+from wire.errors import SilentError, UnavailableError
 
 READ_SIZE = 16_384
 WRITE_LIMIT_S = 2.0
@@ -65,7 +65,7 @@ class TcpDoor:
         except TimeoutError as error:
             if error.errno is not None:  # the kernel gave it up
                 raise UnavailableError(f"{self.place}: {error.strerror}") from error
-            raise UnavailableError(f"{self.place} is silent for {self._silence_s:g} s") from error
+            raise SilentError(f"{self.place} is silent for {self._silence_s:g} s") from error
         except OSError as error:
             raise UnavailableError(f"{self.place}: {error.strerror or error}") from error
         finally:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 
-from wire.errors import UnavailableError
+from wire.errors import SilentError, UnavailableError
 from wire.ops import clock
 
 WAITING = 256
@@ -46,7 +46,7 @@ class UdpDoor:
                 yield data
         except TimeoutError as error:
             strangers = f"; others sent {ears.strangers} datagrams" if ears.strangers else ""
-            raise UnavailableError(f"{self.place} is silent for {self._silence_s:g} s{strangers}") from error
+            raise SilentError(f"{self.place} is silent for {self._silence_s:g} s{strangers}") from error
         finally:
             transport.abort()
             await asyncio.sleep(0)  # asyncio gives the address free in its next turn

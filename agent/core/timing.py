@@ -11,7 +11,7 @@ Rules
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from agent.core.dates import ERA_MS
+from agent.core.gnss.dates import ERA_MS
 
 DAY_MS = 86_400_000
 

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agent.adapters.memory import MemoryOutbox
-from agent.core import receiver, sampler, timing
+from agent.core import sampler, timing
 from agent.core.dating import Moment
-from agent.core.elm327 import Elm327
+from agent.core.gnss import receiver
+from agent.core.obd.elm327 import Elm327
 from agent.dialogue import ask
 from agent.events import HAPPENINGS
 from agent.flow import (

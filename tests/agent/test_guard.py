@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from agent.core import bus, guardian
-from agent.core.bus import BusValue
-from agent.core.sky import Antenna
+from agent.core import guardian
+from agent.core.gnss.sky import Antenna
+from agent.core.obd import bus
+from agent.core.obd.bus import BusValue
 from agent.flow import Senses, collect, present, reopening, take
 from agent.guard import Guard, keep_guard, look
 from agent.ports import Kind
@@ -143,7 +144,7 @@ async def test_devices_that_go_and_come_back_are_told() -> None:
     lines = [Door(RMC), Door(RMC, ends=False)]
 
     async def once() -> None:
-        from agent.core import receiver
+        from agent.core.gnss import receiver
 
         await collect(lines.pop(0), receiver.Parser(), s)
 

@@ -10,7 +10,7 @@ import pytest
 
 from agent.adapters.rig_lines import Port
 from agent.adapters.rig_play import Adapter, Vehicle
-from agent.core.rig_recording import read
+from agent.core.rig.recording import read
 from agent.parts import adapter, receiver
 from agent.ports import Line
 from agent.settings import AgentSettings

@@ -3,8 +3,8 @@
 import json
 
 from agent.core import sampler, timing
-from agent.core.dates import ERA_MS
 from agent.core.dating import UNDATED_FIX
+from agent.core.gnss.dates import ERA_MS
 from agent.flow import Senses, take
 from agent.recorder import OPEN_MS
 from agent.uplink import cut

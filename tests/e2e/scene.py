@@ -15,8 +15,8 @@ from typing import Any, Self
 import httpx
 
 from agent.adapters.state_socket import ask, socket_path
-from agent.core.rig_elm327 import Car, Responder
-from agent.core.rig_sentences import made
+from agent.core.rig.elm327 import Car, Responder
+from agent.core.rig.sentences import made
 from bench.demo.measure import Watched
 from bench.yard import Gateway, Hub
 from hub.clients.stream import Stream

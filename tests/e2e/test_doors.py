@@ -122,8 +122,10 @@ async def test_an_adapter_that_talks_nonsense_disturbs_only_itself(
         adapter.answer = answer
         heard, before = adapter.heard, await refusals(gateway, "bus_rejected")
         await fixes_go_on(gateway, receiver, 6)
-        await eventually(lambda heard=heard: adapter.heard > heard)  # it still tries
-        await eventually(lambda before=before: _refuses_more(gateway, before))
+        await eventually(lambda heard=heard: adapter.heard > heard, within_s=25)  # it still tries
+        await eventually(
+            lambda before=before: _refuses_more(gateway, before), within_s=25
+        )  # it is opened ever more seldom
         assert (await state_of(gateway))["bus"] == {}, "nothing of it passes for a value"
     adapter.answer = None
     await eventually(lambda: _bus_is_read(gateway), within_s=20, every_s=0.3)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.gpsd import WATCH, Parser
+from agent.core.gnss.gpsd import WATCH, Parser
 from bench import agree
 from bench.demo.measure import count, truths
 from bench.yard import Gateway, Hub, free_port

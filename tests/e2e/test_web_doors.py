@@ -345,7 +345,7 @@ url = "postgresql://u:secret@127.0.0.1/db?foo=1"
 client_rate = inf
 """
 FAULTS = {
-    "agent": ("device.id", "hub.url", "hub.keepalive_s", "gnss.baudrate", "sampling.eps_m", "log.level"),
+    "agent": ("device.id", "hub.url", "hub.keepalive_s", "gnss.path", "gnss.baudrate", "sampling.eps_m", "log.level"),
     "hub": (
         "fleet",
         "log_level",

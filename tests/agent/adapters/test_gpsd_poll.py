@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.adapters.gpsd_poll import look
-from agent.core.rig_sentences import made
+from agent.core.rig.sentences import made
 from bench.yard import free_port
 from tests.rigs import binary, server
 from wire.errors import UnavailableError

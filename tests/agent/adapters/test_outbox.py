@@ -14,6 +14,7 @@ from agent.adapters.outbox_file import look_into
 from agent.adapters.sqlite import SqliteOutbox
 from agent.core.dating import Moment
 from agent.ports import Kind, Record, Settled
+from tests.rigs import eventually
 from wire.codec import dump
 from wire.errors import UnavailableError
 from wire.track import GENESIS, chain
@@ -165,4 +166,4 @@ async def test_a_folder_that_has_gone_does_not_keep_the_process_alive(tmp_path: 
     box = await SqliteOutbox.open(folder / "outbox.db", now=AT)
     shutil.rmtree(folder)
     await box.close()
-    assert not [thread for thread in threading.enumerate() if "_connection_worker_thread" in thread.name]
+    await eventually(lambda: not [one for one in threading.enumerate() if "_connection_worker_thread" in one.name])

@@ -17,12 +17,12 @@ from agent.adapters.gpsd import GpsdDoor
 from agent.adapters.gpsd_poll import look
 from agent.adapters.rig import RigOptions, run_rig
 from agent.adapters.serial import SerialDoor
-from agent.core import gpsd, receiver
-from agent.core.bus import BusValue
-from agent.core.elm327 import Elm327
-from agent.core.elm_line import Out
-from agent.core.pids import PIDS
-from agent.core.rig_recording import read
+from agent.core.gnss import gpsd, receiver
+from agent.core.obd.bus import BusValue
+from agent.core.obd.elm327 import Elm327
+from agent.core.obd.elm_line import Out
+from agent.core.obd.pids import PIDS
+from agent.core.rig.recording import read
 from wire.errors import DecodeError, SettingsError, UnavailableError
 from wire.messages import Fix, Rejected
 from wire.ops import clock

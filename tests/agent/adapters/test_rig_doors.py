@@ -13,7 +13,7 @@ from agent.adapters.rig import RigOptions, run_rig
 from agent.adapters.serial import SerialDoor
 from agent.adapters.tcp import TcpDoor
 from agent.adapters.udp import UdpDoor
-from agent.core.receiver import Parser
+from agent.core.gnss.receiver import Parser
 from agent.ports import Bytes
 from bench.yard import free_port
 from wire.errors import SettingsError, UnavailableError

@@ -11,7 +11,7 @@ import pytest
 
 from agent.adapters.rig_lines import Pty
 from agent.adapters.serial import SerialDoor
-from agent.core.baud import Config
+from agent.core.gnss.baud import Config
 from wire.errors import UnavailableError
 
 SENTENCE = b"$GNRMC,120000.000,A,4806.0000000,N,01130.0000000,E,5.832,20.00,020624,,,A,V*0C\r\n"

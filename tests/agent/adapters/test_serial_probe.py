@@ -11,8 +11,8 @@ import pytest
 from agent.adapters.rig_lines import Port
 from agent.adapters.rig_play import Adapter, Vehicle
 from agent.adapters.serial_probe import WHO, adapter_rate
-from agent.core.baud import ADAPTER_RATES
-from agent.core.rig_recording import read
+from agent.core.gnss.baud import ADAPTER_RATES
+from agent.core.rig.recording import read
 from wire.errors import UnavailableError
 
 BUS = read("bus.csv", b"ENGINE_RUN_TINE (),ENGINE_RPM ()\n0,800,\n10,800,\n")

@@ -10,8 +10,8 @@ import pytest
 
 from agent.adapters import udp
 from agent.adapters.udp import UdpDoor
-from agent.core.receiver import Parser
-from agent.core.rig_sentences import made
+from agent.core.gnss.receiver import Parser
+from agent.core.rig.sentences import made
 from bench.yard import free_port
 from wire.errors import UnavailableError
 from wire.messages import Fix

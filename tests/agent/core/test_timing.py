@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.core.dates import ERA_MS
+from agent.core.gnss.dates import ERA_MS
 from agent.core.timing import BELIEVE_AFTER, DAY_MS, LEAP_MS, SPAN_MS, Basis, State, Verdict, receiver, system
 
 FLOOR = 1_795_305_600_000

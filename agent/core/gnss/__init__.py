@@ -1,0 +1,1 @@
+"""What receivers say: bytes to fixes, by NMEA, UBX or gpsd's JSON."""

@@ -1,0 +1,221 @@
+"""A receiver's raw stream to epochs and fixes: NMEA and UBX mixed, other binary told as noise, at any cut.
+
+`Reader` tells every epoch as gpsd would report it, when the next one begins: for recordings.
+`Parser` gives fixes as soon as the burst is over: for a vehicle. Its rules
+1. An epoch is given out when the message comes that ended the last bursts (learned: the same one twice in a row), when
+   the line falls silent (`flush`), or when a message of another moment comes.
+2. A message that comes too late for its epoch means that the end was learned wrong: it is learned anew.
+3. Untimed sentences behind the end wait for the next epoch.
+4. While UBX tells positions, NMEA of the same receiver is not read: it would tell each epoch twice.
+5. What a receiver repeats, steps back in time, the place 0, 0 and epochs without fix or date are refused with a reason.
+"""
+
+from agent.core.gnss.cycles import NmeaCycle, UbxCycle
+from agent.core.gnss.epochs import Epoch, Gate, fix_of
+from agent.core.gnss.framing import Frame, Framer, Ubx
+from agent.core.gnss.merging import Merger
+from agent.core.gnss.sky import Antenna, Sky
+from wire.messages import Fix, Rejected
+
+UBX_POSITIONS = {0x0101, 0x0102, 0x0106, 0x0107, 0x0113, 0x0114, 0x0117}
+HNR_PVT = 0x2800
+PREFERRED = 300
+"""So many frames after a UBX position, NMEA is not read: a burst of a talkative receiver and some more."""
+EARLY = {b"GSA", b"VTG", b"GST", b"GBS", b"PGRMV"}
+POSITIONS = {b"RMC", b"GGA", b"GLL", b"GNS"}
+EARLY_LIMIT = 64
+
+Told = Epoch | Rejected | Sky | Antenna
+Item = Fix | Rejected | Sky | Antenna
+Kind = bytes | int
+Mark = tuple[Kind, int]
+
+
+class Reader:
+    """Feed it bytes as they come and call `end` at the end. `heard` counts valid sentences and frames."""
+
+    def __init__(self, *, at_once: bool = False) -> None:
+        self.framer = Framer()
+        self.merger = Merger(self.tell, at_once=at_once)
+        self.nmea = NmeaCycle(self.merger)
+        self.ubx = UbxCycle(self.merger)
+        self._out: list[Told] = []
+        self._untimed: set[bytes] = set()
+
+    @property
+    def heard(self) -> int:
+        """Valid sentences and frames so far."""
+        return self.framer.heard
+
+    def feed(self, chunk: bytes) -> list[Told]:
+        for frame in self.framer.feed(chunk):
+            self.take(frame)
+        return self.given()
+
+    def end(self) -> list[Told]:
+        """Nothing more comes."""
+        for frame in self.framer.give_up(ended=True):
+            self.take(frame)
+        self.merger.close()
+        return self.given()
+
+    def given(self) -> list[Told]:
+        """What has been told since the last call."""
+        given = self._out[:]
+        self._out.clear()
+        return given
+
+    def take(self, frame: Frame) -> Kind | None:
+        """One frame; its kind if it was read."""
+        if isinstance(frame, Ubx):
+            return frame.kind if self.ubx.take(frame) else None
+        if isinstance(frame, Rejected):
+            self.tell(frame)
+            return None
+        try:
+            kind = self.nmea.take(frame)
+        except (ValueError, IndexError, OverflowError):
+            self.tell(Rejected("field", frame[:5].decode("ascii", "replace")))
+            return None
+        if self.nmea.began:
+            self._untimed.clear()
+        elif kind in POSITIONS and not self.nmea.talk.timed:
+            self._without_time(frame[:5])
+        return kind
+
+    def _without_time(self, tag: bytes) -> None:
+        """A receiver that does not know the time begins its burst anew with a sentence that it has sent before."""
+        if tag in self._untimed:
+            self._untimed.clear()
+            self.merger.close()
+        self._untimed.add(tag)
+
+    def tell(self, told: Told) -> None:
+        """Something to give out."""
+        self._out.append(told)
+
+
+class Parser:
+    """Feed it bytes as they come; call `flush` after some 80 ms of silence on the line."""
+
+    speaks = "NMEA or UBX"
+
+    def __init__(self) -> None:
+        self._reader = Reader(at_once=True)
+        self._gate = Gate()
+        self._early: list[bytes] = []
+        self._begun = False
+        self._is_late = False
+        self._since_ubx = PREFERRED
+        self._counts: dict[Kind, int] = {}
+        self._last: Mark | None = None
+        self._ender: Mark | None = None
+        self._candidate: Mark | None = None
+
+    @property
+    def heard(self) -> int:
+        """Valid sentences and frames so far."""
+        return self._reader.heard
+
+    def feed(self, chunk: bytes) -> list[Item]:
+        for frame in self._reader.framer.feed(chunk):
+            self._take(frame)
+        return self._judged()
+
+    def flush(self) -> list[Item]:
+        """The line is silent: the burst is over. An epoch that has no position yet stays open."""
+        for frame in self._reader.framer.give_up():
+            self._take(frame)
+        merger = self._reader.merger
+        if merger.said and (merger.fix.lat_deg is not None or merger.fix.mode == 1):
+            merger.close()
+        self._learn()
+        return self._judged()
+
+    def _take(self, frame: Frame) -> None:
+        if isinstance(frame, Rejected):
+            self._reader.take(frame)
+            return
+        if isinstance(frame, Ubx):
+            self._since_ubx = 0 if frame.kind in UBX_POSITIONS else self._since_ubx + 1
+            if frame.kind == HNR_PVT:
+                self._between(frame)
+                return
+        elif self._skips(frame):
+            return
+        merger = self._reader.merger
+        was_closed, fix = merger.closed, merger.fix
+        kind = self._reader.take(frame)
+        if kind is None:
+            return
+        if merger.fix is not fix:
+            self._begins()
+        elif was_closed and self._begun and merger.said:
+            self._late(kind)
+            return
+        count = self._counts[kind] = self._counts.get(kind, 0) + 1
+        self._last = (kind, count)
+        if self._last == self._ender and merger.said:
+            merger.close()
+
+    def _skips(self, sentence: bytes) -> bool:
+        """Whether a sentence is not for now: UBX tells the same, or it belongs to the next epoch."""
+        if self._since_ubx < PREFERRED:
+            self._since_ubx += 1
+            return sentence[2:5] != b"TXT"
+        merger = self._reader.merger
+        if not merger.closed or (self._begun and not merger.fix.time_ns):
+            return False
+        kind = sentence.partition(b",")[0]
+        if kind[2:] in EARLY or kind in EARLY:
+            self._early = [*self._early[-EARLY_LIMIT:], sentence]
+            return True
+        return False
+
+    def _between(self, frame: Ubx) -> None:
+        """Positions at a high rate between the epochs; only if there are no epochs."""
+        if self._since_ubx >= PREFERRED:
+            self._reader.take(frame)
+            self._reader.merger.close()
+
+    def _begins(self) -> None:
+        """Another moment has begun: learn how the last burst ended, and read what had come too early for this one."""
+        self._begun = True
+        self._is_late = False
+        self._learn()
+        early, self._early = self._early, []
+        for sentence in early:
+            self._reader.take(sentence)
+            kind = sentence.partition(b",")[0]
+            kind = kind[2:] if kind[2:] in EARLY else kind
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+
+    def _late(self, kind: Kind) -> None:
+        """The epoch was given out too soon, or is told twice: what comes behind it is refused, once an epoch."""
+        merger = self._reader.merger
+        if merger.fix.mode > 1:
+            merger.said = False
+            if not self._is_late:
+                self._is_late = True
+                self._reader.tell(Rejected("repeated"))
+            self._ender = self._candidate = None
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        self._last = (kind, self._counts[kind])
+
+    def _learn(self) -> None:
+        if self._last is not None:
+            if self._last == self._candidate:
+                self._ender = self._last
+            self._candidate = self._last
+        self._last = None
+        self._counts = {}
+
+    def _judged(self) -> list[Item]:
+        out: list[Item] = []
+        for told in self._reader.given():
+            if isinstance(told, Epoch):
+                fix = fix_of(told)
+                out.append(self._gate.check(fix) if isinstance(fix, Fix) else fix)
+            else:
+                out.append(told)
+        return out

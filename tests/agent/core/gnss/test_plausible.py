@@ -1,0 +1,91 @@
+"""Which fixes are refused, and why."""
+
+from agent.core.gnss.plausible import State, step
+from wire.messages import Fix, Rejected
+
+
+def at(second: float, east_deg: float) -> Fix:
+    return Fix(round(second * 1000), 0.0, east_deg)
+
+
+def reasons(*fixes: Fix) -> list[str]:
+    state, out = State(), []
+    for fix in fixes:
+        state, judged = step(state, fix)
+        out.append(judged.reason if isinstance(judged, Rejected) else "ok")
+    return out
+
+
+def test_steady_driving_is_accepted() -> None:
+    assert reasons(at(1, 0), at(2, 0.0003), at(3, 0.0006)) == ["ok", "ok", "ok"]
+
+
+def test_time_must_rise() -> None:
+    assert reasons(at(2, 0), at(2, 0), at(1, 0), at(3, 0)) == ["ok", "repeated", "back-in-time", "ok"]
+
+
+def test_one_jump_is_refused_and_driving_goes_on() -> None:
+    assert reasons(at(1, 0), at(2, 0.5), at(3, 0.0002)) == ["ok", "jump", "ok"]
+
+
+def test_a_new_place_is_believed_when_it_stays() -> None:
+    assert reasons(at(1, 0), at(2, 0.5), at(3, 0.5001), at(4, 0.5002), at(5, 0.5003)) == [
+        "ok",
+        "jump",
+        "jump",
+        "ok",
+        "ok",
+    ]
+
+
+def test_jumps_that_disagree_are_not_believed() -> None:
+    assert reasons(at(1, 0), at(2, 0.5), at(3, 0.9), at(4, 0.5), at(5, 0.9)) == ["ok", *["jump"] * 4]
+
+
+def test_one_wrong_date_in_the_future_does_not_silence_the_rest() -> None:
+    future = at(9_999_999, 0)
+    assert reasons(at(1, 0), future, at(2, 0), at(3, 0), at(4, 0), at(5, 0)) == [
+        "ok", "ok", "back-in-time", "back-in-time", "ok", "ok",
+    ]  # fmt: skip
+
+
+def judged(fixes: list[Fix], bus_mps: float | None = None) -> list[str]:
+    state, out = State(), []
+    for fix in fixes:
+        state, item = step(state, fix, bus_mps)
+        out.append(item.reason if isinstance(item, Rejected) else "ok")
+    return out
+
+
+def driving(second: int, east_deg: float, speed_mps: float | None) -> Fix:
+    return Fix(second * 1000, 0.0, east_deg, speed_mps=speed_mps)
+
+
+def test_a_place_that_stands_still_while_the_receiver_drives_is_frozen_until_it_changes() -> None:
+    stuck = [driving(n, 0.001, 10.0) for n in range(1, 9)]
+    free = [driving(9, 0.0017, 10.0), driving(10, 0.0018, 10.0)]
+    assert judged([*stuck, *free]) == ["ok"] * 4 + ["frozen"] * 4 + ["ok"] * 2
+
+
+def test_the_bus_knows_too() -> None:
+    assert judged([driving(n, 0.001, None) for n in range(1, 7)], 20.0) == ["ok", "ok", *["frozen"] * 4]
+    assert judged([driving(n, 0.001, 0.0) for n in range(1, 7)], 20.0) == ["ok", "ok", *["frozen"] * 4]
+
+
+def test_a_parked_vehicle_is_never_frozen() -> None:
+    for speed_mps in (None, 0.0, 0.3, 1.4):
+        assert judged([driving(n, 0.001, speed_mps) for n in range(1, 4000)], 0.0) == ["ok"] * 3999
+
+
+def test_a_coarse_receiver_that_creeps_is_not_frozen() -> None:
+    assert judged([driving(n, (n // 6) * 0.000166, 3.0) for n in range(1, 60)]) == ["ok"] * 59
+
+
+def test_a_gap_counts_little() -> None:
+    assert judged([driving(1, 0.001, 10.0), driving(900, 0.001, 10.0)]) == ["ok"] * 2
+
+
+def test_what_is_frozen_first_is_refused_first() -> None:
+    state, _ = step(State(seen=driving(1, 0.001, 10.0), owed_m=39.0), driving(2, 0.001, 10.0))
+    assert state.last is None
+    assert step(state, driving(3, 0.0011, 10.0))[1] == driving(3, 0.0011, 10.0)
