@@ -20,6 +20,7 @@ class Libc:
 
 def test_clocks_go_on() -> None:
     assert clock.mono_ms() <= clock.mono_ms()
+    assert clock.stopwatch_ms() <= clock.stopwatch_ms()
     assert clock.utc_ms() > 1_700_000_000_000
 
 

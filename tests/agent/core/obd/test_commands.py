@@ -7,7 +7,7 @@ from agent.core.obd.pids import PIDS
 from wire.errors import RefusedError
 
 GOOD = [
-    "\r", *AT_COMMANDS, "03", "07", "0A", "031", "0902", "09021", "0904", "020200", "020C00", "020C001", "010C1",
+    "\r", *sorted(AT_COMMANDS), "03", "07", "0A", "031", "0902", "09021", "0904", "020200", "020C00", "020C001", "010C1",
     "010C0D", "010C0D0504112F", "010C0D0504112F3", *(f"01{pid:02X}" for pid in PIDS),
 ]  # fmt: skip
 BAD = [
