@@ -162,7 +162,6 @@ def state(uplink: Uplink, watch: Watch) -> dict[str, object]:
         "motion": vehicle.moving.motion.value,
         "fix": position,
         "bus": {name: getattr(reading, name) for name in reading.__slots__ if getattr(reading, name) is not None},
-        "adapter": _adapter(vehicle.adapter),
         "live_sent": watch.count("live.sent"),
         "live_acked": watch.count("live.acked"),
         "rejected": watch.counts("gnss.rejected", "reason"),
@@ -182,14 +181,13 @@ def _seen(settings: AgentSettings, uplink: Uplink, watch: Watch) -> dict[str, ob
         "clock": {"basis": uplink.senses.clock.basis.value, "system_off_s": off_s},
     }  # fmt: skip
     if settings.obd is not None:
-        seen["adapter"] = asdict(observed.adapter(vehicle, now.mono_ms, settings.obd.place))
+        told = asdict(observed.adapter(vehicle, now.mono_ms, settings.obd.place))
+        seen["adapter"] = _adapter(vehicle.adapter) | told
     return seen
 
 
-def _adapter(memory: Memory) -> dict[str, object] | None:
-    """What is known of the OBD adapter and of the vehicle behind it; None while there is neither."""
-    if not memory.banner:
-        return None
+def _adapter(memory: Memory) -> dict[str, object]:
+    """What is known of the OBD adapter and of the vehicle behind it."""
     told = asdict(report(memory))
     told["freeze"] = {key: value if isinstance(value, float) else str(value) for key, value in memory.freeze.items()}
     told["notes"] = {key: str(value) for key, value in memory.notes.items()}

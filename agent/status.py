@@ -28,15 +28,19 @@ def _gpsd(host: str, port: int) -> dict[str, object]:
 
 
 def lines(state: dict[str, object]) -> list[str]:
-    """The state for a person."""
+    """The state for a person; what is not known is left out."""
     out = [] if state["running"] else ["the agent does not run"]
-    for key, value in state.items():
-        if isinstance(value, dict):
-            shown = ", ".join(f"{name} {_short(inner)}" for name, inner in value.items()) or "nothing"
-        else:
-            shown = _short(value)
-        out.append(f"{key.replace('_', ' '):<18} {shown}")
+    out += [f"{key.replace('_', ' '):<18} {_words(value)}" for key, value in state.items()]
     return out
+
+
+def _words(value: object) -> str:
+    if isinstance(value, dict):
+        known = {name: inner for name, inner in value.items() if inner not in (None, "", {}, [])}
+        return ", ".join(f"{name.replace('_', ' ')} {_words(inner)}" for name, inner in known.items()) or "nothing"
+    if isinstance(value, list):
+        return " ".join(_words(inner) for inner in value)
+    return _short(value)
 
 
 def _short(value: object) -> str:

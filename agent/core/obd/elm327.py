@@ -264,7 +264,7 @@ class Elm327(SetUp):
             return
         wait_ms = self._config.asleep_ms << min(self._searches - 1, 10)
         self._search_due_ms = now_ms + min(self._config.asleep_max_ms, wait_ms)
-        self._voltage_due_ms = now_ms + min(self._config.asleep_voltage_ms, wait_ms)
+        self._voltage_due_ms = now_ms
         self._silent = 0
         self._reader.asleep()
         self._say("asleep")
