@@ -20,7 +20,7 @@ from agent.dialogue import ask
 from agent.events import HAPPENINGS
 from agent.flow import LiveLane, Senses, Vehicle, collect, reopening, watch_fixes
 from agent.guard import Guard, keep_guard
-from agent.parts import adapter, bus, floor_ms, login_of, receiver, sampling
+from agent.parts import adapter, bus, floor_ms, hunts, login_of, receiver, sampling
 from agent.recorder import Recorder
 from agent.settings import AgentSettings, Obd
 from agent.uplink import Config, Uplink, keep_tidy, stay_linked
@@ -130,11 +130,25 @@ async def _tell_start(cut_off: str | None, senses: Senses) -> None:
 
 async def _tell_state(settings: AgentSettings, uplink: Uplink, watch: Watch) -> None:
     """Answer who asks; an agent that can't be asked still does its work."""
+    recent = observed.Recent(uplink.senses.vehicle, watch, uplink.clock.mono_ms())
+
+    async def remember() -> None:
+        while True:
+            await asyncio.sleep(observed.NOTE_EVERY_MS / 1000)
+            recent.note(uplink.clock.mono_ms())
+
+    def told() -> dict[str, object]:
+        return state(uplink, watch) | _seen(settings, uplink, watch, recent)
+
+    remembering = asyncio.ensure_future(remember())
     try:
-        await answer(socket_path(settings.outbox.path), lambda: state(uplink, watch) | _seen(settings, uplink, watch))
+        await answer(socket_path(settings.outbox.path), told)
     except UnavailableError as error:
         watch("status.away", error=error)
         await asyncio.get_running_loop().create_future()
+    finally:
+        remembering.cancel()
+        await asyncio.gather(remembering, return_exceptions=True)
 
 
 def state(uplink: Uplink, watch: Watch) -> dict[str, object]:
@@ -169,19 +183,24 @@ def state(uplink: Uplink, watch: Watch) -> dict[str, object]:
     }
 
 
-def _seen(settings: AgentSettings, uplink: Uplink, watch: Watch) -> dict[str, object]:
+def _seen(settings: AgentSettings, uplink: Uplink, watch: Watch, recent: observed.Recent) -> dict[str, object]:
     """What receiver, adapter, battery and clock are like: for people, and for the doctor."""
     vehicle, now = uplink.senses.vehicle, uplink.clock.now()
     off_s = None if now.at_ms is None else (clock.utc_ms() - now.at_ms) / 1000.0
     battery = vehicle.battery
     seen: dict[str, object] = {
-        "receiver": asdict(observed.receiver(vehicle, watch, receiver(settings)[0].place)),
+        "receiver": asdict(
+            observed.receiver(
+                vehicle, recent, now.mono_ms, place=receiver(settings)[0].place, hunting=hunts(settings.gnss)
+            )
+        ),
         "battery": {"rest_v": battery.rest_v, "low": battery.low, "bus_at_rest": battery.quiet,
                     "days_left": guardian.days_left(battery, guardian.Config())},
-        "clock": {"basis": uplink.senses.clock.basis.value, "system_off_s": off_s},
+        "clock": {"basis": uplink.senses.clock.basis.value, "system_off_s": off_s, "confirmed": clock.confirmed()},
     }  # fmt: skip
     if settings.obd is not None:
-        told = asdict(observed.adapter(vehicle, now.mono_ms, settings.obd.place))
+        hunting = settings.obd.baud == "auto"
+        told = asdict(observed.adapter(vehicle, watch, now.mono_ms, place=settings.obd.place, hunting=hunting))
         seen["adapter"] = _adapter(vehicle.adapter) | told
     return seen
 

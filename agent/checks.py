@@ -15,6 +15,13 @@ from wire.ops.settings import check, read, secret
 
 Data = dict[str, object]
 WAY_ROUND = "bind the adapter with rfcomm, and set obd.path to /dev/rfcomm0 instead"
+USUAL = (
+    1200, 1800, 2400, 4800, 9600, 14_400, 19_200, 28_800, 38_400, 57_600, 115_200, 230_400, 256_000, 460_800, 500_000, 576_000,
+    921_600,
+)  # fmt: skip
+"""Speeds that serial devices have; another one is likely mistyped."""
+EXAMPLES = Path(__file__).parent / "firmware_configs"
+"""In the wheel; a clone has them as `firmware-configs`."""
 PATHS = (("device", "secret_file"), ("hub", "ca_file"), ("gnss", "path"), ("obd", "path"), ("outbox", "path"))
 
 
@@ -32,7 +39,7 @@ def load_whole(path: Path, *, starting: bool = False) -> tuple[AgentSettings, li
 
     `starting` lets ports that refuse us pass, if all the rest is fine: the agent opens them again and again anyway.
     """
-    data = read(path)
+    data = read(path, examples=f" (examples: {EXAMPLES if EXAMPLES.exists() else 'firmware-configs/'})")
     found = look(data)
     try:
         settings = check(data, AgentSettings, source=str(path))
@@ -59,6 +66,8 @@ def look(data: Data) -> Found:
     adapter = _path(data, "obd", "path")
     for port in (receiver, adapter):
         _look_at_port(port, found)
+    _look_at_baud(data, "gnss", found, used=gnss.get("source", "serial") == "serial")
+    _look_at_baud(data, "obd", found, used="path" in _section(data, "obd"))
     if gnss.get("source") == "udp":
         _look_at_address(gnss.get("host"), found)
     if isinstance(_section(data, "obd").get("bluetooth"), str):
@@ -130,6 +139,15 @@ def _look_at_port(path: Path | None, found: Found) -> None:
         found.ports.append(f"{path}: this is no serial port")
     elif not os.access(path, os.R_OK | os.W_OK):
         found.ports.append(f"{path}: no right to read and write it; add the user of the agent to the group dialout")
+
+
+def _look_at_baud(data: Data, section: str, found: Found, *, used: bool) -> None:
+    baud = _section(data, section).get("baud")
+    if baud is not None and not used:
+        found.warnings.append(f"{section}.baud: ignored, as this is no serial port")
+    elif type(baud) is int and baud not in USUAL:
+        near = min(USUAL, key=lambda usual: abs(usual - baud))
+        found.warnings.append(f"{section}.baud: {baud} is no usual speed; meant {near}?")
 
 
 def _look_at_address(host: object, found: Found) -> None:

@@ -96,7 +96,8 @@ def _add_rig(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     lines.add_argument("--obd-delay", type=int, metavar="MS", help="what the adapter takes to answer")
     parser.add_argument(
         "--fault", action="append", default=[], dest="faults", metavar="NAME[@SECONDS[+SECONDS]]",
-        help="plant a fault from a second on, for so many seconds; may be given again; a wrong name tells them all",
+        help="plant a fault; seconds are real ones and count from the start of the rig: antenna-open@60+30 lasts from 60 to 90 s; "
+        "may be given again; a wrong name tells them all",
     )  # fmt: skip
 
 
@@ -124,13 +125,18 @@ def _add_decode(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument(
         "--repair-dates", action="store_true", help="move dates of before --floor by whole rollovers of the GPS week"
     )
-    parser.add_argument("--floor", metavar="DATE", help="no date is earlier (default: when this software was built)")
+    parser.add_argument(
+        "--floor",
+        metavar="DATE",
+        help="no date is earlier; implies --repair-dates (default: when this software was built)",
+    )
 
 
 def _decode(args: argparse.Namespace) -> int:
     from agent.decode import decode, floor_of
 
-    return decode(args.recording, as_json=args.json, floor_ms=floor_of(args.floor) if args.repair_dates else None)
+    repairs = args.repair_dates or args.floor is not None
+    return decode(args.recording, as_json=args.json, floor_ms=floor_of(args.floor) if repairs else None)
 
 
 def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

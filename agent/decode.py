@@ -23,7 +23,8 @@ from wire.messages import Fix, Rejected
 
 CHUNK = 65_536
 GZIP = b"\x1f\x8b"
-MODES = {1: "no fix", 2: "2D", 3: "3D"}
+MODES = {0: "-", 1: "no fix", 2: "2D", 3: "3D"}
+DRIVES = (".csv", ".gpx")
 COLUMNS = (
     ("time", 24), ("mode", 6), ("lat", 13), ("lon", 14), ("alt_m", 8), ("speed_mps", 9), ("course_deg", 10), ("hdop", 5),
     ("sats_used", 9), ("sats_seen", 9), ("cn0_dbhz", 8), ("quality", 10), ("rejected", 0),
@@ -42,6 +43,8 @@ class Summary:
     fixes: int = 0
     first: str = ""
     last: str = ""
+    back: int = 0
+    repaired: int = 0
     sky: int = 0
     antenna: str = ""
     rejected: Counter[str] = field(default_factory=Counter)
@@ -51,7 +54,10 @@ class Summary:
         """The summary for a person."""
         yield f"{heard} sentences and frames, {self.epochs} epochs, {self.fixes} of them with a fix"
         if self.first:
-            yield f"from {self.first} to {self.last}"
+            back = f"; in the order of the file, whose times step back {self.back} times" if self.back else ""
+            yield f"from {self.first} to {self.last}{back}"
+        if self.repaired:
+            yield f"dates repaired: {self.repaired}"
         if self.antenna:
             yield f"antenna: {self.antenna}"
         if self.rejected:
@@ -78,16 +84,17 @@ class Decoder:
         return self._records(self._reader.feed(chunk))
 
     def end(self) -> list[Record]:
-        """Nothing more comes."""
+        """Nothing more comes. What was refused after the last epoch has a record of its own."""
         records = self._records(self._reader.end())
-        self.summary.rejected.update(self._rejected)
+        if self._rejected:
+            records.append(self._with_refusals({"mode": 0}))
         return records
 
     def _records(self, told: list[Told]) -> list[Record]:
         out = []
         for item in told:
             if isinstance(item, Epoch):
-                out.append(self._record(self._dated(item)))
+                out.append(self._dated(item))
             elif isinstance(item, Rejected):
                 self._rejected[item.reason] += 1
                 if item.reason == "foreign":
@@ -98,15 +105,16 @@ class Decoder:
                 self.summary.sky += 1
         return out
 
-    def _dated(self, epoch: Epoch) -> Epoch:
+    def _dated(self, epoch: Epoch) -> Record:
         if self._floor_ms is None or epoch.at_ms is None:
-            return epoch
+            return self._record(epoch)
         at_ms = dates.repaired(epoch.at_ms, self._floor_ms)
         if at_ms is None:
             self._rejected["date"] += 1
-        elif at_ms != epoch.at_ms:
-            self._rejected["date-repaired"] += 1
-        return replace(epoch, at_ms=epoch.at_ms if at_ms is None else at_ms)
+        if at_ms is None or at_ms == epoch.at_ms:
+            return self._record(epoch)
+        self.summary.repaired += 1
+        return self._record(replace(epoch, at_ms=at_ms)) | {"repaired": True}
 
     def _record(self, epoch: Epoch) -> Record:
         """An epoch is told even where a vehicle would refuse it; `rejected` says that and why."""
@@ -123,8 +131,12 @@ class Decoder:
         record = record_of(epoch)
         self.summary.epochs += 1
         if "time" in record:
-            self.summary.last = str(record["time"])
-            self.summary.first = self.summary.first or self.summary.last
+            time = str(record["time"])
+            self.summary.back += time < self.summary.last
+            self.summary.last, self.summary.first = time, self.summary.first or time
+        return self._with_refusals(record)
+
+    def _with_refusals(self, record: Record) -> Record:
         if self._rejected:
             record["rejected"] = dict(self._rejected)
             self.summary.rejected.update(self._rejected)
@@ -157,9 +169,10 @@ def row_of(record: Record) -> str:
     for key, width in COLUMNS:
         value = record.get(key)
         if key == "mode":
-            value = MODES.get(record["mode"] if isinstance(record["mode"], int) else 0, "?")
+            value = MODES[record["mode"]] if isinstance(record["mode"], int) else None
         elif key == "rejected":
-            value = ", ".join(f"{reason} {n}" for reason, n in value.items()) if isinstance(value, dict) else ""
+            told = [f"{reason} {n}" for reason, n in value.items()] if isinstance(value, dict) else []
+            value = ", ".join([*told, *(["(date repaired)"] if "repaired" in record else [])])
         elif isinstance(value, float):
             value = f"{value:.{DIGITS[key]}f}"
         cells.append(str("-" if value is None else value).ljust(width))
@@ -186,16 +199,23 @@ def decode(path: str, *, as_json: bool, floor_ms: int | None = None) -> int:
         print(line, file=sys.stderr)
     if fault is not None:
         raise fault
+    spoken = decoder.summary.foreign
+    if spoken and not decoder.summary.epochs:
+        raise DecodeError("nothing that is NMEA or UBX of a position", path, f"{spoken} binary; gpsd reads that")
     if not decoder.heard:
-        spoken = decoder.summary.foreign
-        cure = f"{spoken} binary; gpsd reads that" if spoken else "wrong baud, or another kind of file?"
-        raise DecodeError("neither NMEA nor UBX", path, cure)
+        raise DecodeError("neither NMEA nor UBX", path, _guess(path))
     return 0
 
 
+def _guess(path: str) -> str:
+    """What else the file may be."""
+    if path.lower().removesuffix(".gz").endswith(DRIVES):
+        return f"a drive for the rig: odograph-agent rig {path} --link DIR"
+    return "wrong baud, or another kind of file?"
+
+
 def _pour(path: str, decoder: Decoder, out: TextIO, *, as_json: bool) -> DecodeError | None:
-    if not as_json:
-        out.write(" ".join(name.ljust(width) for name, width in COLUMNS).rstrip() + "\n")
+    head = "" if as_json else " ".join(name.ljust(width) for name, width in COLUMNS).rstrip() + "\n"
     shown = json.dumps if as_json else row_of
     fault = None
     with _opened(path) as (source, size):
@@ -207,7 +227,9 @@ def _pour(path: str, decoder: Decoder, out: TextIO, *, as_json: bool) -> DecodeE
                 fault = DecodeError("damaged file", path, str(error))
                 chunk = b""
             records = decoder.feed(chunk) if chunk else decoder.end()
-            out.write("".join(f"{shown(record)}\n" for record in records))
+            if records:
+                out.write(head + "".join(f"{shown(record)}\n" for record in records))
+                head = ""
             out.flush()
             _progress(source, size, done=not chunk)
             if not chunk:

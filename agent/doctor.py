@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 import json
-import re
+import os
 import sys
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +20,8 @@ from agent.adapters.state_socket import ask as ask_agent
 from agent.adapters.state_socket import socket_path
 from agent.checks import load_whole
 from agent.core import diagnosis, sampler
-from agent.core.diagnosis import Line, Outcome
+from agent.core.diagnosis import SILENT, Line, Outcome
+from agent.core.gnss.plausible import DRIVING_MPS
 from agent.core.obd.elm327 import Elm327
 from agent.core.timing import Basis
 from agent.dialogue import ask
@@ -33,40 +33,21 @@ from agent.settings import AgentSettings, Obd
 from wire import VERSION
 from wire.codec import decode_ack, encode_status
 from wire.errors import DecodeError, OdographError, RefusedError, UnavailableError
-from wire.messages import Status
+from wire.messages import Fix, Status
 from wire.ops import clock
 from wire.ops.mqtt import Login
 from wire.ops.watch import Watch
 from wire.track import GENESIS
 
-LOOK_S, TELL_S = 0.2, 1.0
+LOOK_S, TELL_S = 0.2, 5.0
+HOPELESS_S = 20.0
+"""A port that can't be opened for so long is not waited for any longer."""
 AGAIN_S = 1.0
 SETTLE_S = 12.0
 """So long after the first fix it is watched on: jumps, frozen places and stale times show only over several epochs."""
 ACK_S = 10.0
-SENTENCE = re.compile(rb"[$!]([A-Z]{5}|P[A-Z]{3,6}),|(\xb5\x62)")
 TLS_WORDS = ("certificate", "TLS", "trust")
 Say = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class Tapped:
-    """A door that counts the sentences that go through it, by their names."""
-
-    door: Bytes
-    counts: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def place(self) -> str:
-        """The door's own."""
-        return self.door.place
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """What comes through the door."""
-        async for chunk in self.door.chunks():
-            for name, _ in SENTENCE.findall(chunk):
-                self.counts[name[-3:].decode() if name else "UBX"] += 1
-            yield chunk
 
 
 @dataclass(slots=True)
@@ -78,10 +59,10 @@ class Look:
     watch: Watch
     clock: GnssClock
     begun_ms: int
-    door: Tapped | None = None
-    baud: int | None = None
-    errors: dict[str, str] = field(default_factory=dict)
-    first_fix_ms: int | None = None
+    recent: observed.Recent
+    door: Bytes | None = None
+    same: int = 0
+    last: Fix | None = None
     system_off_s: float | None = None
 
 
@@ -148,7 +129,9 @@ async def _through_the_agent(settings: AgentSettings, state: dict[str, Any]) -> 
     if not uplink.error:
         fault = state.get("link_error")
         uplink = (
-            replace(uplink, stage="hub") if state.get("linked") else _stopped(uplink, str(fault and fault["error"]))
+            replace(uplink, stage="hub", linked_s=state.get("linked_for_s"))
+            if state.get("linked")
+            else _stopped(uplink, str(fault and fault["error"]))
         )
     return diagnosis.judge(
         receiver=observed.told_receiver(told.get("receiver") or {"place": settings.gnss.source}),
@@ -164,9 +147,10 @@ async def _alone(settings: AgentSettings, *, seconds: float, say: Say) -> list[L
     own = GnssClock(floor_ms=parts.floor_ms(settings.gnss.floor))
     watch = Watch("agent", HAPPENINGS)
     recorder = Recorder(MemoryOutbox(), own, watch=watch, commit_ms=1000)
-    look = Look(
-        settings, Senses(Vehicle(), recorder, LiveLane(sampler.Config()), own, watch), watch, own, own.mono_ms()
-    )
+    vehicle = Vehicle()
+    recent = observed.Recent(vehicle, watch, own.mono_ms())
+    senses = Senses(vehicle, recorder, LiveLane(sampler.Config()), own, watch)
+    look = Look(settings, senses, watch, own, own.mono_ms(), recent)
     looking = [asyncio.ensure_future(_receive(look))]
     if settings.obd is not None:
         looking.append(asyncio.ensure_future(_talk(look, settings.obd)))
@@ -184,7 +168,7 @@ async def _alone(settings: AgentSettings, *, seconds: float, say: Say) -> list[L
             raise result
     return diagnosis.judge(
         receiver=_receiver_of(look), adapter=_adapter_of(look), storage=storage, uplink=uplink,
-        clock=diagnosis.Clock(own.basis.value, look.system_off_s),
+        clock=diagnosis.Clock(own.basis.value, look.system_off_s, clock.confirmed()),
     )  # fmt: skip
 
 
@@ -194,23 +178,41 @@ async def _until_clear(look: Look, reaching: "asyncio.Future[diagnosis.Uplink]",
     while (gone_s := (look.clock.mono_ms() - look.begun_ms) / 1000) < seconds:
         await asyncio.sleep(LOOK_S)
         now_ms = look.clock.mono_ms()
-        if look.first_fix_ms is None and look.watch.count("gnss.fix"):
-            look.first_fix_ms = now_ms
-            if look.clock.basis is Basis.GNSS:
-                look.system_off_s = (clock.utc_ms() - (look.clock.now().at_ms or 0)) / 1000
-        position = look.first_fix_ms is not None and now_ms - look.first_fix_ms > SETTLE_S * 1000
-        vehicle = look.senses.vehicle.adapter
-        bus = look.settings.obd is None or (vehicle.said == "ready" and bool(vehicle.facts or vehicle.vin))
-        if position and bus and reaching.done():
+        _look_at_fix(look)
+        if _clear(look, now_ms) and reaching.done():
             return
         if now_ms - told_ms >= TELL_S * 1000:
             told_ms = now_ms
             say(_progress(look, reaching, gone_s, seconds))
 
 
+def _look_at_fix(look: Look) -> None:
+    """Compare the clocks once, and see whether a place stays the same though the receiver says that it moves."""
+    fix = look.senses.vehicle.fix
+    if fix is None or fix is look.last:
+        return
+    if look.system_off_s is None and look.clock.basis is Basis.GNSS:
+        look.system_off_s = (clock.utc_ms() - (look.clock.now().at_ms or 0)) / 1000
+    before, look.last = look.last, fix
+    held = before is not None and (before.lat_deg, before.lon_deg) == (fix.lat_deg, fix.lon_deg)
+    look.same = look.same + 1 if held and (fix.speed_mps or 0.0) > DRIVING_MPS else 0
+
+
+def _clear(look: Look, now_ms: int) -> bool:
+    """Whether nothing more is to be expected of receiver and adapter."""
+    vehicle, gone_ms = look.senses.vehicle, now_ms - look.begun_ms
+    first_ms = vehicle.first_fix_ms
+    position = first_ms is not None and now_ms - first_ms > SETTLE_S * 1000
+    adapter = vehicle.adapter
+    bus = look.settings.obd is None or (adapter.said == "ready" and bool(adapter.facts or adapter.vin))
+    hopeless = gone_ms > HOPELESS_S * 1000
+    shut = vehicle.heard == 0 and vehicle.noise_ms is None and SILENT not in vehicle.troubles.get("gnss", SILENT)
+    return (position or (hopeless and shut)) and (bus or (hopeless and "obd" in vehicle.troubles))
+
+
 def _progress(look: Look, reaching: "asyncio.Future[diagnosis.Uplink]", gone_s: float, seconds: float) -> str:
     vehicle = look.senses.vehicle
-    gnss = "fix" if look.first_fix_ms else f"{vehicle.heard} sentences" if vehicle.heard else "listening"
+    gnss = "fix" if vehicle.first_fix_ms else f"{vehicle.heard} sentences" if vehicle.heard else "listening"
     words = [f"{gone_s:.0f} of {seconds:.0f} s", f"receiver: {gnss}"]
     if look.settings.obd is not None:
         words.append(f"adapter: {vehicle.adapter.said or 'asking'}")
@@ -219,55 +221,47 @@ def _progress(look: Look, reaching: "asyncio.Future[diagnosis.Uplink]", gone_s: 
 
 async def _receive(look: Look) -> None:
     """Listen to the receiver as the agent does, again and again."""
+    vehicle = look.senses.vehicle
 
     def found(baud: int) -> None:
-        look.baud = baud
+        vehicle.baud = baud
 
     door, _ = parts.receiver(look.settings, found)
-    look.door = Tapped(door)
+    look.door = door
     while True:
         _, parser = parts.receiver(look.settings)
         try:
-            await collect(look.door, parser, look.senses)
+            await collect(door, parser, look.senses)
         except UnavailableError as error:
-            look.errors["gnss"] = str(error)
+            vehicle.troubles["gnss"] = str(error)
         await asyncio.sleep(AGAIN_S)
 
 
 async def _talk(look: Look, obd: Obd) -> None:
     """Talk with the adapter as the agent does, again and again."""
-    known = None
+    known, vehicle = None, look.senses.vehicle
     while True:
         try:
             line, known = await parts.adapter(obd, known)
-            await ask(line, Elm327(parts.bus(obd), look.senses.vehicle.adapter), look.senses)
+            await ask(line, Elm327(parts.bus(obd), vehicle.adapter), look.senses)
         except UnavailableError as error:
-            look.errors["obd"] = str(error)
+            vehicle.troubles["obd"] = str(error)
         await asyncio.sleep(AGAIN_S)
 
 
 def _receiver_of(look: Look) -> diagnosis.Receiver:
-    gnss = look.settings.gnss
     assert look.door is not None
-    seen = observed.receiver(look.senses.vehicle, look.watch, look.door.place)
-    error = look.errors.get("gnss", "")
-    silent = seen.heard > 0 or seen.noise or "silent" in error
-    first_s = None if look.first_fix_ms is None else (look.first_fix_ms - look.begun_ms) / 1000
-    return replace(
-        seen, error="" if silent else error, speed=look.baud or (gnss.baud if isinstance(gnss.baud, int) else None),
-        hunting=gnss.baud == "auto", sentences=look.door.counts, first_fix_s=first_s,
-        watched_s=0.0 if look.first_fix_ms is None else (look.clock.mono_ms() - look.first_fix_ms) / 1000,
-    )  # fmt: skip
+    hunting, now_ms = parts.hunts(look.settings.gnss), look.clock.mono_ms()
+    seen = observed.receiver(look.senses.vehicle, look.recent, now_ms, place=look.door.place, hunting=hunting)
+    return replace(seen, same_place=look.same)
 
 
 def _adapter_of(look: Look) -> diagnosis.Adapter | None:
     obd = look.settings.obd
     if obd is None:
         return None
-    seen = observed.adapter(look.senses.vehicle, look.clock.mono_ms(), obd.place)
-    error = look.errors.get("obd", "")
-    deaf = seen.banner or "does not answer" in error or "no ELM327" in error
-    return replace(seen, error="" if deaf else error)
+    vehicle, now_ms = look.senses.vehicle, look.clock.mono_ms()
+    return observed.adapter(vehicle, look.watch, now_ms, place=obd.place, hunting=obd.baud == "auto")
 
 
 def _storage(settings: AgentSettings) -> diagnosis.Storage:
@@ -276,7 +270,8 @@ def _storage(settings: AgentSettings) -> diagnosis.Storage:
         measured = probe.disk(path.parent)
     except UnavailableError as error:
         return diagnosis.Storage(str(path), error=str(error))
-    return diagnosis.Storage(str(path), fsync_p99_ms=measured.fsync_p99_ms, free_mb=measured.free_mb)
+    as_root = " (checked as root, the agent may have fewer rights)" if os.geteuid() == 0 else ""
+    return diagnosis.Storage(f"{path}{as_root}", fsync_p99_ms=measured.fsync_p99_ms, free_mb=measured.free_mb)
 
 
 def _stopped(uplink: diagnosis.Uplink, error: str) -> diagnosis.Uplink:

@@ -43,7 +43,7 @@ HAPPENINGS = (
     Happening("track.acked", "rows committed by the hub"),
     Happening("track.again", "batches sent again for want of an answer"),
     Happening("track.bad", "batches refused by the hub", WARNING, labels=("reason",)),
-    Happening("event.made", "events", INFO, labels=("kind",)),
+    Happening("event.made", "something happened", INFO, labels=("kind",)),
     Happening("event.acked", "events committed by the hub"),
     Happening("status.away", "nobody can ask for the status; the rest goes on", WARNING),
     Happening("ack.rejected", "acks that can't be read or are not for us", WARNING, labels=("reason",)),

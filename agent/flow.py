@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agent.core import alarms, guardian, ignition, motion, sampler
-from agent.core.gnss import hearing, plausible
+from agent.core.gnss import hearing, names, plausible
 from agent.core.gnss.sky import Antenna, Sky
 from agent.core.obd import bus
 from agent.core.obd.memory import Memory
@@ -58,8 +59,13 @@ class Vehicle:
     moving: motion.State = field(default_factory=motion.State)
     alarming: alarms.State = field(default_factory=alarms.State)
     present: dict[str, bool] = field(default_factory=dict)
+    troubles: dict[str, str] = field(default_factory=dict)
     heard: int = 0
-    noise: bool = False
+    heard_ms: int | None = None
+    noise_ms: int | None = None
+    kinds: Counter[str] = field(default_factory=Counter)
+    opened_ms: int = 0
+    first_fix_ms: int | None = None
     baud: int | None = None
     judging: plausible.State = field(default_factory=plausible.State)
     undated: plausible.State = field(default_factory=plausible.State)
@@ -169,14 +175,18 @@ async def collect(door: Bytes, parser: Parser, senses: Senses) -> None:
         async for chunk in with_silence(door.chunks(), SILENCE_S):
             if fresh:
                 senses.watch("gnss.opened")
-                fresh = False
+                vehicle.troubles.pop("gnss", None)
+                vehicle.opened_ms, vehicle.first_fix_ms, fresh = senses.clock.mono_ms(), None, False
             before = parser.heard
             items = parser.feed(chunk) if chunk else parser.flush()
             if chunk:
                 _listen(hearing.Heard.VALID if parser.heard > before else hearing.Heard.NOISE, senses)
-                vehicle.noise = vehicle.noise or parser.heard == before
+                names.count(vehicle.kinds, chunk)
+                if parser.heard == before:
+                    vehicle.noise_ms = senses.clock.mono_ms()
             if parser.heard > before:
                 vehicle.heard += parser.heard - before
+                vehicle.heard_ms = senses.clock.mono_ms()
                 await present("gnss", senses)
             await sort(items, senses)
         await sort(parser.flush(), senses)
@@ -256,6 +266,7 @@ async def take(told: Fix, senses: Senses) -> None:
     if vehicle.fix_mono_ms is not None and now_ms - vehicle.fix_mono_ms > NO_FIX_MS:
         senses.watch("gnss.back", after_s=(now_ms - vehicle.fix_mono_ms) // 1000)
     vehicle.fix_mono_ms = now_ms
+    vehicle.first_fix_ms = now_ms if vehicle.first_fix_ms is None else vehicle.first_fix_ms
     senses.watch("gnss.fix")
     reading = vehicle.reading(now_ms)
     senses.recorder.add_fix(fix, reading)
@@ -288,6 +299,7 @@ async def present(device: str, senses: Senses) -> None:
     if senses.vehicle.present.get(device) is False:
         await senses.recorder.add_event(f"{DEVICES[device]}-back", senses.vehicle.fix)
     senses.vehicle.present[device] = True
+    senses.vehicle.troubles.pop(device, None)
 
 
 async def _absent(device: str, error: UnavailableError, senses: Senses) -> None:
@@ -335,6 +347,7 @@ async def reopening(name: str, once: Callable[[], Awaitable[None]], senses: Sens
             if attempt == 0:
                 senses.watch(f"{name}.away", error=error)
             senses.watch(f"{name}.rejected", reason="away")
+            senses.vehicle.troubles[name] = str(error)
             await _absent(name, error, senses)
             await asyncio.sleep(REOPEN_S[0 if isinstance(error, SilentError) else min(attempt, len(REOPEN_S) - 1)])
             attempt += 1

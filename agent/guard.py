@@ -8,10 +8,13 @@ from agent.core import guardian, ignition, sampler
 from agent.core.facts import Fact
 from agent.core.motion import MOVING_MPS
 from agent.flow import NO_FIX_MS, Senses
+from wire.messages import Reading
 
 LOOK_EVERY_S = 1.0
 REST_V = "rest_v"
 REST_RANGE_V = (8.0, 32.0)
+FORGET_MS = 60_000
+"""A vehicle that stands without its adapter for so long has an ignition that nobody knows."""
 SUPPLY_LOOKS = 2
 """So many looks in a row must agree that the supply has changed."""
 
@@ -45,6 +48,7 @@ class Guard:
     supplied: bool | None = None
     doubts: int = 0
     antenna: str = "ok"
+    away_since_ms: int | None = None
 
     @classmethod
     def of(cls, senses: Senses, config: guardian.Config, *, notes: Notes, supply: Supply) -> "Guard":
@@ -66,15 +70,12 @@ async def look(guard: Guard) -> None:
     senses, vehicle = guard.senses, guard.senses.vehicle
     now_ms = senses.clock.mono_ms()
     reading = vehicle.reading(now_ms)
-    told_by = replace(reading, voltage_v=None) if _sleeps(guard) else reading
-    vehicle.ignition_state, change = ignition.step(
-        vehicle.ignition_state, told_by, now_ms, rest_v=vehicle.battery.rest_v
-    )
+    moving = vehicle.fix is not None and (vehicle.fix.speed_mps or 0.0) >= MOVING_MPS and _fresh(guard, now_ms)
+    change = _ignition(guard, reading, now_ms, moving=moving)
     facts = [] if change is None else [Fact(change)]
     if change is not None:
         state = senses.live.state
         senses.live.state = sampler.State(state.sent, state.acked, state.away, force=True)
-    moving = vehicle.fix is not None and (vehicle.fix.speed_mps or 0.0) >= MOVING_MPS and _fresh(guard, now_ms)
     seen = guardian.Seen(vehicle.ignition_state.on, reading.voltage_v, moving)
     vehicle.battery, told = guardian.step(vehicle.battery, seen, now_ms, guard.config)
     vehicle.rest_ms = guardian.voltage_ms(vehicle.battery, guard.config) if vehicle.battery.quiet else None
@@ -86,10 +87,25 @@ async def look(guard: Guard) -> None:
         await senses.recorder.add_event(fact.kind, vehicle.fix, dict(fact.detail))
 
 
-def _sleeps(guard: Guard) -> bool:
-    """A bus that has answered before and does not now: a voltage as of an alternator is that of a charger then."""
-    adapter = guard.senses.vehicle.adapter
-    return adapter.said == "asleep" and bool(adapter.supported)
+def _ignition(guard: Guard, reading: Reading, now_ms: int, *, moving: bool) -> str | None:
+    """Step the ignition. An adapter that is away, or a bus that falls silent on the move, is no end of a drive.
+
+    Where the bus is known to answer, a voltage as of an alternator never means on by itself: chargers and solar panels make it, too.
+    """
+    vehicle = guard.senses.vehicle
+    state, adapter = vehicle.ignition_state, vehicle.adapter
+    if vehicle.present.get("obd") is False:
+        guard.away_since_ms = now_ms if moving or guard.away_since_ms is None else guard.away_since_ms
+        if now_ms - guard.away_since_ms >= FORGET_MS:
+            vehicle.ignition_state = ignition.State()
+        return None
+    guard.away_since_ms = None
+    if moving and state.on and reading.rpm is None:
+        return None
+    if adapter.supported and (not state.on or adapter.said == "asleep"):
+        reading = replace(reading, voltage_v=None)
+    vehicle.ignition_state, change = ignition.step(state, reading, now_ms, rest_v=vehicle.battery.rest_v)
+    return change
 
 
 def _fresh(guard: Guard, now_ms: int) -> bool:

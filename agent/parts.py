@@ -16,7 +16,7 @@ from agent.core.obd import elm327, plan
 from agent.core.obd.reader import Wants
 from agent.flow import Parser
 from agent.ports import Bytes, Line
-from agent.settings import AgentSettings, Obd
+from agent.settings import AgentSettings, Gnss, Obd
 from wire.ops.mqtt import Login, login
 from wire.ops.settings import secret
 
@@ -43,6 +43,11 @@ def receiver(settings: AgentSettings, on_baud: Callable[[int], object] | None = 
     if gnss.source == "udp":
         return UdpDoor(host, port, sender=gnss.sender, silence_s=SILENT_S), stream.Parser()
     return SerialDoor(str(gnss.path), baud=gnss.baud, silence_s=SILENT_S, on_baud=on_baud), stream.Parser()
+
+
+def hunts(gnss: Gnss) -> bool:
+    """Whether the speed of the receiver's line can't be set wrong."""
+    return gnss.source != "serial" or gnss.baud == "auto"
 
 
 async def adapter(obd: Obd, known_baud: int | None = None) -> tuple[Line, int | None]:

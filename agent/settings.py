@@ -1,5 +1,6 @@
 """The agent's settings: one TOML file, every key declared here with its text."""
 
+import difflib
 import re
 from datetime import date, timedelta
 from pathlib import Path
@@ -140,6 +141,16 @@ class Gnss(Settings):
         return value
 
 
+def _near(name: str) -> str:
+    """Known names that may have been meant, each with what it is."""
+    wanted = name.lower().replace(" ", "_")
+    called = {known: signal.vss.rpartition(".")[2] for known, signal in NAMED.items()}
+    close = difflib.get_close_matches(wanted, called, 2)
+    holding = [known for known, meaning in called.items() if wanted and wanted in f"{known} {meaning}".lower()]
+    near = [f"{known} is {called[known]}" for known in dict.fromkeys([*close, *sorted(holding, key=len)])][:3]
+    return f" (near: {', '.join(near)})" if near else ""
+
+
 class Obd(Settings):
     """The ELM327 adapter."""
 
@@ -175,7 +186,8 @@ class Obd(Settings):
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := [name for name in value if name not in NAMED]:
-            raise ValueError(f"unknown: {', '.join(unknown)}")
+            told = ", ".join(name + _near(name) for name in unknown)
+            raise ValueError(f"unknown: {told}; the names are in the table of docs/obd.md")
         return value
 
     @field_validator("bluetooth")

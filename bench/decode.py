@@ -1,6 +1,7 @@
 """Our decoder, bytes to fixes, beside pynmeagps and pyubx2, which only parse messages: one run, CPU time as ratio.
 
-`python -m bench.decode --against FOLDER` holds it against gpsd's own output instead.
+`python -m bench.decode --against FOLDER` holds it against gpsd's own output instead; `--against-322` our client of gpsd
+against the reports of gpsd 3.22.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 from pynmeagps.nmeareader import NMEAReader
 
 from agent.core.gnss.receiver import Parser
+from bench import gpsd322
 from bench.agree import content, table
 from wire.messages import Fix
 
@@ -67,7 +69,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="NAME.log with NAME.expected-gpsd-head.txt")
+    parser.add_argument(
+        "--against-322", type=Path, nargs="?", const=gpsd322.PACKED, metavar="FOLDER",
+        help=f"NAME{gpsd322.EXPECTED}; those of the repository if absent",
+    )  # fmt: skip
     args = parser.parse_args([] if arguments is None else arguments)
+    if args.against_322 is not None:
+        print(gpsd322.table([gpsd322.held(*each) for each in gpsd322.recordings(args.against_322)]), end="")
+        return 0
     if args.against is not None:
         return min(1, table(args.against))
     _beside("NMEA, about 27 sentences an epoch", gzip.decompress(NMEA.read_bytes()), ("pynmeagps", _pynmeagps))

@@ -11,6 +11,7 @@ HAPPENINGS: tuple[Happening, ...] = (
     Happening("mqtt.down", "the broker does not answer or closed; trying again", WARNING, ("connection",)),
     Happening("mqtt.retry", "the broker still does not answer", DEBUG, ("connection",)),
     Happening("broker.refused", "a login was refused by the embedded broker", WARNING, ("reason",)),
+    Happening("broker.knocked", "a connection to the embedded broker ended without a word: a port check", DEBUG),
     Happening("broker.kicked", "an open connection was closed because its right ended", WARNING),
     Happening("broker.taken-over", "a new login took an identity's connection over", INFO),
     Happening("broker.denied", "a client used a topic that is not its own", WARNING, ("action",)),

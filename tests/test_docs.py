@@ -19,11 +19,12 @@ from pydantic.fields import FieldInfo
 
 from agent import cli as agent_cli
 from agent.adapters.rig import of_adapter
-from agent.core.diagnosis import FAULTS
+from agent.core.cures import FAULTS
 from agent.core.obd.pids import PIDS
 from agent.core.rig import faults as rig_faults
 from agent.core.rig.elm327_faults import FAULTS as OBD_FAULTS
 from agent.settings import AgentSettings
+from bench import gpsd322
 from hub import cli as hub_cli
 from hub.settings import Hub as HubSettings
 from wire import errors
@@ -141,10 +142,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "hub_settings": partial(settings_table, HubSettings),
     "pids": pids_table,
     "bus_faults": bus_faults_table,
+    "gpsd322": lambda: gpsd322.table([gpsd322.held(*each) for each in gpsd322.recordings()]),
 }
 INSTALLER, FLEET_OPS = ROOT / "docs" / "installer.md", ROOT / "docs" / "fleet-ops.md"
-OBD = ROOT / "docs" / "obd.md"
-TABLED = (CONTRACT, INSTALLER, FLEET_OPS, OBD)
+OBD, RECEIVERS = ROOT / "docs" / "obd.md", ROOT / "docs" / "receivers.md"
+TABLED = (CONTRACT, INSTALLER, FLEET_OPS, OBD, RECEIVERS)
 
 
 def filled(text: str) -> str:

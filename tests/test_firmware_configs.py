@@ -14,6 +14,7 @@ TERM = re.compile(r'([A-Z]+)(?:\{([A-Za-z_]+)\})?(==|!=|\+=|=|:=)"([^"]*)"')
 MATCHES = {"SUBSYSTEM", "SUBSYSTEMS", "ACTION", "ENV"}
 SETS = {"GOTO", "LABEL", "SYMLINK", "GROUP", "MODE", "ENV", "IMPORT"}
 
+UNIT = FOLDER.parent / "systemd" / "odograph-agent.service"
 Rule = list[tuple[str, str, str, str]]
 
 
@@ -112,3 +113,9 @@ def test_the_defaults_of_gpsd_are_shell_and_name_the_rule_s_link() -> None:
 def test_the_readme_names_every_file() -> None:
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert not [path.name for path in FOLDER.iterdir() if path.name != "README.md" and path.name not in readme]
+
+
+def test_the_service_may_use_every_kind_of_line() -> None:
+    families = re.search(r"^RestrictAddressFamilies=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert families is not None
+    assert set(families[1].split()) == {"AF_INET", "AF_INET6", "AF_UNIX", "AF_BLUETOOTH"}, "MQTT, doctor, Bluetooth"

@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from agent.core.gnss.gpsd import LINE_LIMIT, WATCH
+from agent.core.gnss.gpsd import LINE_LIMIT, WATCH, Sieve
 from wire.errors import SilentError, UnavailableError
 
 READ_SIZE = 16_384
 
 
 class GpsdDoor:
-    """A gpsd at `host:port`. A link that is silent for `silence_s` is given up: it may be half open."""
+    """A gpsd at `host:port`. A link that is silent for `silence_s` is given up: it may be half open.
+
+    What gpsd says of itself is not passed on: it would look like a receiver that speaks.
+    """
 
     def __init__(
         self, host: str = "127.0.0.1", port: int = 2947, *, connect_s: float = 5.0, silence_s: float = 60.0
@@ -27,7 +30,7 @@ class GpsdDoor:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Connect, and give what arrives. Raises UnavailableError when it can't connect or the stream ends."""
-        place = self.place
+        place, sieve = self.place, Sieve()
         try:
             async with asyncio.timeout(self._connect_s):
                 reader, writer = await asyncio.open_connection(self._host, self._port, limit=LINE_LIMIT)
@@ -41,9 +44,11 @@ class GpsdDoor:
                     data = await reader.read(READ_SIZE)
                 if not data:
                     raise UnavailableError(f"{place} closed the connection")
-                yield data
+                if reports := sieve.feed(data):
+                    yield reports
         except TimeoutError as error:
-            raise SilentError(f"{place} is silent for {self._silence_s:g} s") from error
+            told = f"; gpsd says: {sieve.error}" if sieve.error else ""
+            raise SilentError(f"{place} is silent for {self._silence_s:g} s{told}") from error
         except OSError as error:
             raise UnavailableError(f"{place}: {error}") from error
         finally:

@@ -23,11 +23,15 @@ class Disk:
 
 
 def disk(folder: Path) -> Disk:
-    """Write and sync a page again and again in the folder; the file is removed. Raises UnavailableError."""
+    """Write and sync a page again and again; the file is removed. Raises UnavailableError.
+
+    A folder that is not there yet is not made: the nearest above it is measured.
+    """
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
     path = folder / f".doctor-{os.getpid()}"
     took = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             for _ in range(WRITES):

@@ -78,7 +78,8 @@ async def run_rig(options: RigOptions, *, say: Callable[[str], None]) -> None:
         adapter = Adapter(bus, vehicle, make)
         stack.callback(adapter.pull)
         await adapter.plug()
-        lines = {"tcp": tcp.port} if tcp is not None else {}
+        lines: dict[str, object] = {} if tcp is None else {"tcp": tcp.port}
+        lines |= {} if udp is None else {"udp": options.udp}
         if options.obd_tcp is not None:
             lines["obd_tcp"] = await adapter.listen(options.obd_tcp)
         truth = stack.enter_context(_truth(options.truth)) if options.truth else None
@@ -98,6 +99,7 @@ def _introduce(options: RigOptions, say: Callable[[str], None], plan: list[Slot]
     beside = "".join(
         f", {name.replace('_', ' over ').upper()} at port {facts[name]}" for name in ("tcp", "obd_tcp") if name in facts
     )
+    beside += f", UDP to {options.udp}" if options.udp else ""
     text = f"GNSS at {facts['gnss']}, OBD at {facts['obd']}{beside}: {len(plan)} epochs, {seconds:.0f} s"
     link = str(options.link) if options.link else None
     _tell(options, say, text, {**facts, "epochs": len(plan), "seconds": seconds, "link": link})
@@ -109,7 +111,7 @@ def of_adapter() -> Mapping[str, str]:
 
 
 def _faults(options: RigOptions) -> tuple[rig_faults.Planted, ...]:
-    told, found = [], []
+    told, found, strange = list[str](), [], False
     if options.obd_grade not in GRADES:
         told.append(f"--obd-grade {options.obd_grade}: known are {', '.join(GRADES)}")
     for text in options.faults:
@@ -117,6 +119,9 @@ def _faults(options: RigOptions) -> tuple[rig_faults.Planted, ...]:
             found.append(rig_faults.planted(text, of_adapter()))
         except ValueError as error:
             told.append(f"--fault {text}: {error}")
+            strange = strange or "no such" in str(error)
+    if strange:
+        told += rig_faults.known(of_adapter())
     if told:
         raise SettingsError(told)
     return tuple(found)

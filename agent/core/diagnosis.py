@@ -1,12 +1,13 @@
 """What the doctor makes of what was seen: facts in, lines out, each passed, failed or skipped, with the cure in plain words.
 
-Knowledge is the table `FAULTS`; the rules say which of them it is. One fault a line: the first that explains the others.
+Knowledge is the table `core.cures.FAULTS`; the rules say which of them it is. One fault a line: the first that explains the others.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from agent.core.cures import FAULTS
 from agent.core.ignition import batteries
 
 
@@ -37,7 +38,7 @@ class Line:
 class Receiver:
     """What came from the receiver. `error` says why the line can't be used; `hunting` that any speed was tried.
 
-    `watched_s` is how long it was watched after its first fix.
+    `watched_s` is how long it was watched after its first fix, `same_place` how many fixes in a row told a speed and the same place.
     """
 
     place: str
@@ -48,8 +49,10 @@ class Receiver:
     noise: bool = False
     sentences: Mapping[str, int] = field(default_factory=dict)
     fixes: int = 0
+    fresh: bool = True
     first_fix_s: float | None = None
     watched_s: float = 0.0
+    same_place: int = 0
     mode: int = 1
     hdop: float | None = None
     accuracy_m: float | None = None
@@ -63,7 +66,10 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """What came from the OBD adapter and through it. `banner` is empty while no ELM327 has answered."""
+    """What came from the OBD adapter and through it. `banner` is empty while no ELM327 has answered.
+
+    `resting`: the vehicle is parked and its bus is left alone. `garbled` counts answers that nobody understood.
+    """
 
     place: str
     error: str = ""
@@ -71,6 +77,9 @@ class Adapter:
     grade: str = ""
     reasons: tuple[str, ...] = ()
     ready: bool = False
+    resting: bool = False
+    garbled: int = 0
+    hunting: bool = True
     protocol: str = ""
     vin: str = ""
     parameters: int = 0
@@ -98,59 +107,24 @@ class Uplink:
     error: str = ""
     connect_ms: float | None = None
     ack_ms: float | None = None
+    linked_s: float | None = None
     tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Who has told the time, and how far the system's clock is off what the receiver says."""
+    """Who has told the time, how far the system's clock is off what the receiver says, and whether NTP vouches for it."""
 
     basis: str
     system_off_s: float | None = None
+    confirmed: bool = False
 
-
-FAULTS: Mapping[str, str] = {
-    "receiver.unusable": "see the reason; plug it in, name its port by /dev/serial/by-id, and end other programs that hold it",
-    "receiver.silent": "check its power and cable, and that gnss.path (or host and port) names the receiver",
-    "receiver.wrong-speed": 'set gnss.baud to "auto", or to the speed of the receiver',
-    "receiver.garbage": "no speed gives sentences: wrong port, a receiver with a language of its own (use gpsd), or a bad cable",
-    "receiver.line-noise": "many sentences are damaged: shorten or shield the cable, lower the speed, keep it off the ignition leads",
-    "receiver.antenna-open": "connect the antenna, look for a broken cable",
-    "receiver.antenna-short": "the antenna cable is short-circuited: look where it is pinched",
-    "receiver.no-signal": "it hears no satellite: put the antenna under the sky, glass side up, away from metal",
-    "receiver.no-fix": "it hears satellites but has no position yet: wait under open sky (a cold start takes minutes)",
-    "receiver.no-date": "it has a position but no date yet: wait some minutes; if that does not help, switch on RMC or ZDA",
-    "receiver.wrong-date": "its date can't be right: let it run under the sky for a quarter of an hour; if it stays, update or replace it",
-    "receiver.null-island": "it tells 0, 0 as its place: a receiver that invents; reset it, else replace it",
-    "receiver.frozen": "it repeats one place while it says that it moves: power it off and on, else replace it",
-    "receiver.stale": "it repeats one time: power it off and on; behind a router, look whether that repeats old data",
-    "receiver.back-in-time": "its time goes back: two sources on one line, or a recording that is played; feed it from one receiver",
-    "receiver.jumps": "its place jumps: move the antenna away from metal and transmitters, look for reflections",
-    "receiver.weak": "the signal is weak: a better place for the antenna, or a better antenna",
-    "adapter.unusable": "see the reason; plug it in, name its port by /dev/serial/by-id, and end other programs that hold it",
-    "adapter.mute": "no ELM327 answers: check that it sits firmly in the socket, that its light is on, and obd.path and obd.baud",
-    "adapter.poor": "the adapter works badly (see the reasons): use another one",
-    "vehicle.asleep": "switch the ignition on and run the doctor again",
-    "vehicle.can-error": "the adapter finds no sound CAN bus: look at the pins of the socket, at splitters and at other devices on it",
-    "vehicle.bus-init": "the vehicle does not start the talk: ignition on; some older vehicles need another adapter",
-    "vehicle.few-parameters": "the vehicle tells little: ignition on, engine running; a gateway module may block the socket",
-    "battery.low": "charge or test the battery before the vehicle leaves",
-    "storage.refused": "see the reason; the folder of outbox.path must be writable for the agent's user",
-    "storage.slow": "the disk takes long to make data safe: use an industrial card or an SSD",
-    "storage.full": "make room on the disk of the outbox",
-    "uplink.dns": "the hub's name is not known: check hub.url, the modem and the DNS",
-    "uplink.connect": "the hub's port can't be reached: check hub.url, SIM, APN and firewall",
-    "uplink.tls": "the connection is not trusted: check hub.ca_file, the hub's certificate and this machine's clock",
-    "uplink.login": "the broker refuses this device: check device.id and device.secret_file, or introduce it anew at the hub",
-    "uplink.no-hub": "the broker is there, but no hub answers: is odograph-hub running on it, and is this device known and bound?",
-    "uplink.slow": "the hub's answer takes long: look at the signal of the modem",
-    "clock.unknown": "nobody tells the time: give the receiver sky, or the machine NTP",
-    "clock.off": "the system's clock is off: set up NTP (chrony or systemd-timesyncd), TLS needs it",
-}
-"""Every fault that the doctor can name, with its cure."""
 
 LEAST_SATS, LEAST_CN0_DBHZ, HEARD_DBHZ, MOST_HDOP = 5, 25.0, 12.0, 5.0
 SHARE_OF_NOISE, SHARE_OF_REFUSED = 0.05, 0.3
+SILENT = " is silent"
+"""What the doors say of a line that is open."""
+SAME_PLACES = 5
 STALE_S, LEAST_RATE_HZ = 5.0, 0.2
 """A receiver that is watched for so long and gives fewer positions a second says the same ones again."""
 LEAST_PARAMETERS = 5
@@ -161,13 +135,15 @@ CLOCK_OFF_S = 5.0
 
 
 def judge(*, receiver: Receiver, adapter: Adapter | None, storage: Storage, uplink: Uplink, clock: Clock) -> list[Line]:
-    """All lines, in the order in which an installer would look."""
+    """All lines, in the order in which an installer would look. What follows from another fault is skipped."""
+    gnss = _receiver(receiver)
+    timeless = any(line.outcome is Outcome.FAILED for line in gnss) and clock.basis == "nobody"
     return [
-        *_receiver(receiver),
+        *gnss,
         *_adapter(adapter),
         _storage(storage),
         *_uplink(uplink),
-        _clock(clock),
+        _skip("clock", "no time without the receiver, and no NTP") if timeless else _clock(clock),
     ]
 
 
@@ -185,19 +161,20 @@ def _skip(check: str, text: str) -> Line:
 
 def _receiver(seen: Receiver) -> list[Line]:
     line = _receiver_line(seen)
-    if line.outcome is Outcome.FAILED:
+    if line.outcome is Outcome.FAILED and not seen.fixes:
         return [line, _skip("position", "nothing can be heard")]
     return [line, _position(seen)]
 
 
 def _receiver_line(seen: Receiver) -> Line:
-    if seen.error:
-        return _fail("receiver", "receiver.unusable", seen.error)
+    if seen.error and SILENT not in seen.error:
+        fault = "receiver.unusable" if seen.place.startswith("/") else "receiver.unreachable"
+        return _fail("receiver", fault, seen.error)
     if seen.heard == 0 and seen.noise:
-        fault = "receiver.garbage" if seen.hunting or seen.speed is None else "receiver.wrong-speed"
+        fault = "receiver.garbage" if seen.hunting else "receiver.wrong-speed"
         return _fail("receiver", fault, f"{seen.place} gives bytes, but nothing that a receiver says")
     if seen.heard == 0:
-        return _fail("receiver", "receiver.silent", f"{seen.place} is silent")
+        return _fail("receiver", "receiver.silent", seen.error or f"{seen.place} is silent")
     damaged = sum(seen.rejected.get(reason, 0) for reason in ("checksum", "cut", "garbage", "field"))
     told = ", ".join(f"{name} {count}" for name, count in sorted(seen.sentences.items()))
     speed = f" at {seen.speed} baud" if seen.speed else ""
@@ -209,11 +186,12 @@ def _receiver_line(seen: Receiver) -> Line:
 def _position(seen: Receiver) -> Line:
     if seen.antenna in {"open", "short"}:
         return _fail("position", f"receiver.antenna-{seen.antenna}", f"the receiver says: antenna {seen.antenna}")
-    undated = not seen.fixes and (seen.redated.get("wrong-date") or seen.rejected.get("no-date"))
+    here = seen.fixes and seen.fresh
+    undated = not here and (seen.redated.get("wrong-date") or seen.rejected.get("no-date"))
     named = "" if undated else _odd_position(seen)
     if named:
         return _fail("position", f"receiver.{named}", _refused(seen))
-    return _good_position(seen) if seen.fixes else _no_position(seen)
+    return _good_position(seen) if here else _no_position(seen)
 
 
 def _no_position(seen: Receiver) -> Line:
@@ -221,6 +199,8 @@ def _no_position(seen: Receiver) -> Line:
         return _fail("position", "receiver.wrong-date", "the date that it tells can't be right")
     if seen.rejected.get("no-date"):
         return _fail("position", "receiver.no-date", "a position without a date")
+    if seen.fixes and not seen.rejected.get("no-fix"):
+        return _fail("position", "receiver.stale", _refused(seen))
     heard = (seen.cn0_dbhz or 0.0) >= HEARD_DBHZ
     return _fail("position", "receiver.no-fix" if heard else "receiver.no-signal", _sky(seen) or "no position")
 
@@ -252,6 +232,8 @@ def _odd_position(seen: Receiver) -> str:
         share, least = (SHARE_OF_NOISE, 1) if reason == "jump" else (SHARE_OF_REFUSED, 2)
         if refused >= least and refused > share * (seen.fixes + refused):
             return fault
+    if seen.same_place >= SAME_PLACES:
+        return "frozen"
     few = seen.fixes < LEAST_RATE_HZ * seen.watched_s
     return "stale" if seen.fixes and seen.watched_s > STALE_S and few else ""
 
@@ -276,14 +258,17 @@ def _adapter(seen: Adapter | None) -> list[Line]:
     if seen is None:
         return [_skip(check, "no [obd] in the settings") for check in ("adapter", "vehicle", "battery")]
     line = _adapter_line(seen)
-    if line.fault in {"adapter.unusable", "adapter.mute"}:
+    if seen.error or not seen.banner:
         return [line, _skip("vehicle", "no adapter"), _skip("battery", "no adapter")]
     return [line, _vehicle(seen), _battery(seen)]
 
 
 def _adapter_line(seen: Adapter) -> Line:
     if seen.error:
-        return _fail("adapter", "adapter.unusable", seen.error)
+        fault = "adapter.unusable" if seen.place.startswith("/") else "adapter.unreachable"
+        return _fail("adapter", fault, seen.error)
+    if not seen.banner and seen.garbled and not seen.hunting:
+        return _fail("adapter", "adapter.wrong-speed", f"{seen.place} gives bytes, but nothing that an ELM327 says")
     if not seen.banner:
         return _fail("adapter", "adapter.mute", f"nothing that an ELM327 says comes from {seen.place}")
     trip = "" if seen.round_trip_ms is None else f", {seen.round_trip_ms:.0f} ms an answer"
@@ -300,6 +285,10 @@ BUS_FAULTS = (
 
 
 def _vehicle(seen: Adapter) -> Line:
+    if seen.resting:
+        return _skip("vehicle", f"it is parked and its bus is left alone; VIN {seen.vin or 'not told'}")
+    if not seen.ready and seen.grade == "poor":
+        return _skip("vehicle", "the adapter works badly")
     if not seen.ready:
         fault = next((fault for reason, fault in BUS_FAULTS if seen.faults.get(reason)), "vehicle.asleep")
         return _fail("vehicle", fault, "no control unit answers")
@@ -346,7 +335,7 @@ def _uplink(seen: Uplink) -> list[Line]:
         elif at > reached:
             lines.append(_skip(name, "not reached"))
         elif at == reached and seen.error:
-            lines.append(_fail(name, fault, seen.error))
+            lines.append(_fail(name, "uplink.wrong-port" if "mqtt" in seen.error else fault, seen.error))
         else:
             lines.append(_uplink_passed(name, seen))
     return lines
@@ -356,6 +345,8 @@ def _uplink_passed(name: str, seen: Uplink) -> Line:
     if name == "hub" and seen.ack_ms is not None:
         text = f"the hub answers in {seen.ack_ms:.0f} ms"
         return _fail("hub", "uplink.slow", text) if seen.ack_ms > SLOW_ACK_MS else _pass("hub", text)
+    if name == "hub" and seen.linked_s is not None:
+        return _pass("hub", f"linked for {seen.linked_s:.0f} s")
     if name == "connect" and seen.connect_ms is not None:
         return _pass("connect", f"{seen.place} in {seen.connect_ms:.0f} ms")
     return _pass(name, seen.place)
@@ -365,6 +356,9 @@ def _clock(seen: Clock) -> Line:
     if seen.basis == "nobody":
         return _fail("clock", "clock.unknown", "neither the receiver nor NTP has told the time")
     if seen.system_off_s is not None and abs(seen.system_off_s) > CLOCK_OFF_S:
-        return _fail("clock", "clock.off", f"the system's clock is {seen.system_off_s:+.0f} s off the receiver's")
+        off = f"the system's clock is {seen.system_off_s:+.0f} s off the receiver's"
+        if seen.confirmed:
+            return _fail("clock", "receiver.wrong-time", f"{off}, and NTP vouches for the system's")
+        return _fail("clock", "clock.off", off)
     off = "" if seen.system_off_s is None else f"; the system's is {seen.system_off_s:+.1f} s off"
     return _pass("clock", f"told by {seen.basis}{off}")

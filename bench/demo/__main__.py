@@ -27,6 +27,7 @@ DRIVES = (
 )
 WITHOUT_OBD = {"nds-drive11.csv.gz"}
 CUT_AFTER_S, CUT_FOR_S = 20, 15
+"""In a short demo: after a third of it, for a quarter, so that the way back is seen."""
 DRAIN_S = 30.0
 HTTP_PORT = 8080
 
@@ -50,6 +51,12 @@ class Demo:
         if self.cut_ms is None or self.mended_ms is None:
             return None
         return outage_of(self.watched[self.gateways[0].vehicle], self.cut_ms, self.mended_ms)
+
+
+def cut_of(seconds: int) -> tuple[int, int]:
+    """When the link is cut, and when it is mended, in seconds from the start."""
+    after_s = min(CUT_AFTER_S, max(1, seconds // 3)) if seconds else CUT_AFTER_S
+    return after_s, after_s + (min(CUT_FOR_S, max(1, seconds // 4)) if seconds else CUT_FOR_S)
 
 
 def _http_port() -> int:
@@ -109,22 +116,25 @@ async def follow(demo: Demo) -> None:
 
 async def show(demo: Demo, seconds: int, stop: asyncio.Event) -> None:
     """Draw the fleet each second; cut the first vehicle's link after a while, and mend it."""
-    second = 0
+    second, (cut_s, mended_s) = 0, cut_of(seconds)
     while not stop.is_set() and (not seconds or second < seconds):
         await asyncio.sleep(1.0)
         second += 1
         now_ms = clock.utc_ms()
-        if second == CUT_AFTER_S:
+        if second == cut_s:
             demo.relay.cut()
             demo.cut_ms = now_ms
-            demo.screen.say(f"{second:>4} s  cutting the link of {demo.gateways[0].vehicle} for {CUT_FOR_S} s")
-        if second == CUT_AFTER_S + CUT_FOR_S:
+            demo.screen.say(f"{second:>4} s  cutting the link of {demo.gateways[0].vehicle} for {mended_s - cut_s} s")
+        if second == mended_s:
             demo.relay.mend()
             demo.mended_ms = now_ms
             demo.screen.say(
                 f"{second:>4} s  the link of {demo.gateways[0].vehicle} is back: now first, then the backlog"
             )
-        rows = [row(name, watched, now_ms) for name, watched in demo.watched.items()]
+        rows = [
+            row(name, watched, now_ms, cut=name == demo.gateways[0].vehicle and cut_s <= second < mended_s)
+            for name, watched in demo.watched.items()
+        ]
         demo.screen.draw(f"{second:>4} s  {demo.hub.http}", rows)
 
 

@@ -10,7 +10,7 @@ from wire.predict import bound_m
 HEAD = f"{'vehicle':<12}{'speed':>9}{'rpm':>7}{'age':>7}{'error':>8}   {'lane':<34}{'live msgs':>9}"
 
 
-def row(name: str, watched: Watched, now_ms: int) -> str:
+def row(name: str, watched: Watched, now_ms: int, *, cut: bool = False) -> str:
     """One vehicle, as a dispatcher would want it."""
     state, live = watched.state, watched.lives[-1][1] if watched.lives else None
     if live is None:
@@ -18,14 +18,16 @@ def row(name: str, watched: Watched, now_ms: int) -> str:
     online = bool(state.get("on"))
     age_s = max(0, now_ms - live.at_ms) / 1000
     rpm = "-" if live.rpm is None else f"{live.rpm:.0f}"
-    bound = bound_m(live, now_ms, online=online)
-    lane = lane_of(state, online=online)
+    bound = bound_m(live, now_ms, online=online and not cut)
+    lane = lane_of(state, online=online, cut=cut)
     speed = f"{live.speed_mps * 3.6:.0f} km/h"
     return f"{name:<12}{speed:>9}{rpm:>7}{age_s:>5.0f} s{'±':>3}{bound:>3.0f} m   {lane:<34}{len(watched.lives):>9}"
 
 
-def lane_of(state: Mapping[str, object], *, online: bool) -> str:
-    """Live, or how far behind."""
+def lane_of(state: Mapping[str, object], *, online: bool, cut: bool = False) -> str:
+    """Live, or how far behind. A link that the demo has `cut` is named before the hub can know it."""
+    if cut:
+        return "link cut, last known state" if online else "link cut, offline"
     if not online:
         return "offline"
     if state.get("catching_up"):

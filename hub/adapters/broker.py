@@ -49,12 +49,15 @@ class _Reader(StreamReaderAdapter):
     def __init__(self, reader: asyncio.StreamReader) -> None:
         super().__init__(reader)
         self._spent = False
+        self.spoke = False
 
     async def read(self, n: int = -1) -> bytes:
         if self._spent or n > MAX_PACKET_BYTES:
             self._spent = True
             raise NoDataError("the packet is too large")
-        return await super().read(n)
+        data = await super().read(n)
+        self.spoke = self.spoke or bool(data)
+        return data
 
 
 class _Writer(StreamWriterAdapter):
@@ -63,6 +66,11 @@ class _Writer(StreamWriterAdapter):
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         super().__init__(writer)
         self._stream = writer
+
+    @property
+    def address(self) -> str:
+        """Who is at the other end."""
+        return str((self._stream.get_extra_info("peername") or ("gone",))[0])
 
     def abort(self) -> None:
         """Cut the connection; the reader sees its end and the last will goes out."""
@@ -153,7 +161,7 @@ class _Amqtt(Broker):
         try:
             await self._client_connected(listener_name, _Reader(reader), stream)
         except (OSError, TimeoutError) as error:
-            self._watch("broker.refused", reason=type(error).__name__)
+            self._watch("broker.refused", reason=type(error).__name__, at=stream.address)
         finally:
             stream.abort()
 
@@ -169,7 +177,10 @@ class _Amqtt(Broker):
                 handler, session = await _Handler.init_from_connect(reader, writer, self.plugins_manager)
         except (AMQTTError, MQTTError, NoDataError, TimeoutError, ValueError, LookupError, struct.error) as error:
             await writer.close()
-            self._watch("broker.refused", reason="protocol")
+            if not isinstance(reader, _Reader) or reader.spoke or isinstance(error, TimeoutError):
+                self._watch("broker.refused", reason="protocol", at=remote_address)
+            else:
+                self._watch("broker.knocked", at=remote_address)
             raise MQTTError(f"no login: {error}") from None
         fault = self._fault(session)
         if fault == CREDENTIAL:

@@ -59,6 +59,22 @@ def test_secret(data: dict[str, Any], tmp_path: Path) -> None:
     assert look(data).faults == [f"{secret}: the secret can't be read: No such file or directory"]
 
 
+def test_speeds_that_mean_nothing_or_are_mistyped(data: dict[str, Any]) -> None:
+    data["gnss"]["baud"] = 9601
+    data["obd"] = {"host": "192.0.2.7", "baud": 38_400}
+    assert look(data).warnings == [
+        "gnss.baud: 9601 is no usual speed; meant 9600?", "obd.baud: ignored, as this is no serial port",
+    ]  # fmt: skip
+    data["gnss"] = {"source": "gpsd", "baud": "auto"}
+    data["obd"] = {"path": data["device"]["secret_file"], "baud": 115_200}
+    assert look(data).warnings == ["gnss.baud: ignored, as this is no serial port"]
+
+
+def test_a_file_that_is_not_there_names_examples(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no such file; make one \(examples: firmware-configs/\), or name another"):
+        load_whole(tmp_path / "agent.toml")
+
+
 def test_ca_file(data: dict[str, Any], tmp_path: Path) -> None:
     ca = tmp_path / "ca.pem"
     data["hub"]["ca_file"] = str(ca)

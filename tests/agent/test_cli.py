@@ -113,7 +113,10 @@ def test_all_faults_of_a_file_are_named_by_each_command(shell: Shell, tmp_path: 
 def test_no_file(shell: Shell, tmp_path: Path) -> None:
     status, _, err = shell("config", "check", "--config", tmp_path / "none.toml")
     assert status == 2
-    assert err == f"error: {tmp_path}/none.toml: there is no such file; make one, or name another with --config\n"
+    assert (
+        err
+        == f"error: {tmp_path}/none.toml: there is no such file; make one (examples: firmware-configs/), or name another with --config\n"
+    )
 
 
 def test_status_without_an_agent(shell: Shell, config: Path) -> None:

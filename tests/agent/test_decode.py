@@ -51,9 +51,10 @@ def test_a_closed_pipe_is_quiet() -> None:
 
 
 def test_exit_statuses() -> None:
-    assert run("/no/such/file").returncode == 3
+    missing = run("/no/such/file")
+    assert (missing.returncode, missing.stdout) == (3, b""), "no header of a table that does not come"
     assert run("-", data=b"\xa0\xa2\x00\x02xx\x00\x6b\xb0\xb3").returncode == 5
-    assert run("-", "--repair-dates", "--floor", "soon").returncode == 2
+    assert run("-", "--floor", "soon").returncode == 2, "--floor alone repairs, too"
 
 
 def test_the_keys_and_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,6 +74,7 @@ def test_steps_back_are_told_and_counted(capsys: pytest.CaptureFixture[str]) -> 
     times = [str(row["time"]) for row in rows if "time" in row]
     assert times != sorted(times)
     assert "back-in-time" in summary
+    assert "in the order of the file, whose times step back 1 times" in summary
     assert {"back-in-time": 1} in [row.get("rejected") for row in rows]
 
 
@@ -83,7 +85,9 @@ def test_dates_are_repaired_only_on_demand(capsys: pytest.CaptureFixture[str]) -
     decode.decode(path, as_json=True, floor_ms=decode.floor_of("2005-03-18"))
     told = capsys.readouterr()
     assert "2022-06-11" in told.out
-    assert "date-repaired" in told.err
+    assert "dates repaired: " in told.err
+    assert "rejected" not in told.err
+    assert json.loads(told.out.splitlines()[-1])["repaired"] is True
     decode.decode(path, as_json=True, floor_ms=decode.floor_of("2099-01-01"))
     assert '"date": 1' in capsys.readouterr().out
     assert decode.floor_of(None) > 0
@@ -108,14 +112,22 @@ def test_a_damaged_archive_gives_what_it_can(tmp_path: Path, capsys: pytest.Capt
         decode.decode(str(tmp_path), as_json=True)
 
 
-def test_other_binary_is_named(tmp_path: Path) -> None:
+def test_other_binary_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.log"
     path.write_bytes(b"\xa0\xa2\x00\x02xx\x00\x6b\xb0\xb3" * 3)
     with pytest.raises(DecodeError, match="SiRF binary; gpsd reads that"):
         decode.decode(str(path), as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"mode": 0, "rejected": {"foreign": 3}}, "told on standard output too"
+    path.write_bytes(b"$GPTXT,01,01,02,HELLO*0F\r\n" + b"\xa0\xa2\x00\x02xx\x00\x6b\xb0\xb3" * 3)
+    with pytest.raises(DecodeError, match="SiRF binary; gpsd reads that"):
+        decode.decode(str(path), as_json=False)
+    assert capsys.readouterr().out.splitlines()[1].split() == ["-"] * 12 + ["foreign", "3"]
     path.write_bytes(b"nothing")
     with pytest.raises(DecodeError, match="wrong baud"):
         decode.decode(str(path), as_json=True)
+    drive = str(GPSD.parent / "nds-drive10.csv.gz")
+    with pytest.raises(DecodeError, match=r"a drive for the rig: odograph-agent rig \S+nds-drive10.csv.gz"):
+        decode.decode(drive, as_json=True)
 
 
 def test_progress_where_a_person_looks_on(monkeypatch: pytest.MonkeyPatch) -> None:

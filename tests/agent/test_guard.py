@@ -104,6 +104,34 @@ async def test_a_charger_is_no_engine() -> None:
     assert await yard.events() == ["ignition-on"], "a vehicle that never told more has only its voltage"
 
 
+async def test_an_adapter_that_dies_on_the_road_ends_no_drive() -> None:
+    yard = Yard()
+    await yard.seconds(3, rp=1500.0)
+    yard.s.vehicle.present["obd"] = False
+    for second in range(120):
+        yard.s.vehicle.fix_mono_ms = yard.clock.ms
+        await take(replace(fix(second, north=0.0002 * second), speed_mps=20.0), yard.s)
+        await yard.seconds(1)
+    assert await yard.events() == ["ignition-on"], "no ignition-off, no tow"
+    for second in range(120, 200):
+        await take(fix(second, north=0.0002 * 120), yard.s)
+        await yard.seconds(1)
+    assert yard.s.vehicle.ignition_state.on is None, "it stands, and nobody knows"
+    assert await yard.events() == ["ignition-on"]
+
+
+async def test_a_battery_that_rests_above_thirteen_volts_does_not_flap() -> None:
+    yard = Yard()
+    yard.s.vehicle.adapter.supported = frozenset({0x0C})
+    await yard.seconds(60, rp=0.0, mv=13.4)
+    for _ in range(60):
+        await yard.seconds(60, every=60, mv=13.4)
+        if not quiet(yard):
+            await yard.seconds(2, rp=0.0)
+    assert await yard.events() == []
+    assert quiet(yard) is True
+
+
 async def test_a_low_battery_is_told_and_the_heartbeat_gets_longer() -> None:
     yard = Yard(rest_v=12.7)
     before_ms = yard.s.live.config.heartbeat_parked_ms

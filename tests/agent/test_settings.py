@@ -116,6 +116,22 @@ def test_each_key_has_its_bounds(section: str, key: str, value: object) -> None:
     assert faults(**{section: more | {key: value}}) == [f"{section}.{key}"]
 
 
+def told(**sections: dict[str, Any]) -> str:
+    with pytest.raises(SettingsError) as caught:
+        check({**LEAST, **sections}, AgentSettings, source="x")
+    return str(caught.value)
+
+
+def test_faults_are_told_in_our_words() -> None:
+    assert told(device={"id": "x", "secret_file": "/s"}).startswith("x: device.id: wants gw- and then")
+    assert told(obd={"path": "/dev/x", "rate_hz": 0}) == "x: obd.rate_hz: must be greater than 0"
+    assert told(hub={}) == "x: hub.url: must be set"
+    assert told(log=7).startswith("x: log: must be a section")  # type: ignore[arg-type]  # that is the fault
+    assert told(obd={"path": "/dev/x", "wanted": ("speed", "zzz")}) == (
+        "x: obd.wanted: unknown: speed (near: rp is EngineSpeed, vs is Speed), zzz; the names are in the table of docs/obd.md"
+    )
+
+
 def test_an_unknown_section_and_many_faults_at_once() -> None:
     assert faults(cloud={}, hub={"url": "x"}, log={"level": "x"}, obd={}) == [
         "hub.url",

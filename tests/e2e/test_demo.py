@@ -8,6 +8,9 @@ import sys
 import psutil
 import pytest
 
+from bench.demo.__main__ import cut_of
+from bench.demo.screen import lane_of
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
 
 
@@ -33,6 +36,13 @@ async def test_the_demo_keeps_its_promises() -> None:
     assert "/#code=" in told
     assert "cutting the link" in told
     assert "now first, then the backlog" in told
+
+
+def test_the_cut_fits_into_a_short_demo_and_is_shown() -> None:
+    assert [cut_of(seconds) for seconds in (0, 60, 30, 12)] == [(20, 35), (20, 35), (10, 17), (4, 7)]
+    assert lane_of({}, online=True, cut=True) == "link cut, last known state"
+    assert lane_of({}, online=False, cut=True) == "link cut, offline"
+    assert lane_of({"catching_up": True, "q": 7}, online=True) == "catching up, 7 fixes to go"
 
 
 async def test_an_interrupted_demo_leaves_nothing_behind() -> None:

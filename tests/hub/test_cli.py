@@ -84,6 +84,7 @@ def test_a_secret_goes_to_a_file_for_its_owner_only(shell: Shell, tmp_path: Path
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert "secret" not in told
     assert stat.S_IMODE(shell.data.stat().st_mode) == 0o700
+    assert stat.S_IMODE((shell.data / "odograph.db").stat().st_mode) == 0o600
     assert shell.run("mosquitto", "--out", str(tmp_path / "m"))[0] == 0
     for path in (shell.data / "secrets").iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

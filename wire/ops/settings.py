@@ -17,6 +17,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
 
 
+WORDS = {
+    "extra_forbidden": "unknown setting; remove it or mend its name",
+    "missing": "must be set",
+    "model_type": "must be a section, [NAME] with its settings below",
+}
+"""What pydantic calls otherwise, by its kind of fault."""
+
 Model = TypeVar("Model", bound=Settings)
 
 
@@ -25,12 +32,14 @@ def load(path: Path, model: type[Model], *, context: Mapping[str, bool] | None =
     return check(read(path), model, source=str(path), context=context)
 
 
-def read(path: Path) -> dict[str, object]:
-    """What stands in a TOML file, unchecked. Raises SettingsError."""
+def read(path: Path, *, examples: str = "") -> dict[str, object]:
+    """What stands in a TOML file, unchecked. Raises SettingsError, which names the examples if there is no file."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SettingsError([f"{path}: there is no such file; make one, or name another with --config"]) from None
+        raise SettingsError(
+            [f"{path}: there is no such file; make one{examples}, or name another with --config"]
+        ) from None
     except OSError as error:
         raise SettingsError([f"{path}: can't be read: {error.strerror}"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -47,8 +56,8 @@ def check(
         faults = []
         for fault in error.errors(include_url=False, include_input=False):
             place = ".".join(str(part) for part in fault["loc"]) or "file"
-            hint = "unknown setting; remove it or mend its name" if fault["type"] == "extra_forbidden" else fault["msg"]
-            faults.append(f"{source}: {place}: {hint}")
+            plain = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+            faults.append(f"{source}: {place}: {WORDS.get(fault['type'], plain)}")
         raise SettingsError(faults) from None
 
 

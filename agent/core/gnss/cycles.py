@@ -44,7 +44,12 @@ class NmeaCycle:
         talk.timed = talk.more = self.began = False
         mask, this, news = 0, None, State()
         if entry is not None and count >= entry[0]:
-            mask = entry[1](talk, news, fields if kind == b"GSV" else fields + PAD, count)
+            kept = talk.kept()
+            try:
+                mask = entry[1](talk, news, fields if kind == b"GSV" else fields + PAD, count)
+            except (ValueError, IndexError, OverflowError):
+                talk.back_to(kept)
+                raise
             self._continues = kind == b"GLL"
             this = kind
         self._follow(kind)
@@ -108,11 +113,11 @@ class UbxCycle:
         self.began = False
         self._last: int | None = None
         self._ender: int | None = None
-        self._tow_ms = 0
+        self.tow_ms = 0
 
-    def take(self, frame: Ubx) -> bool:
-        """One frame; whether it was one that is read."""
-        self.merger.reliable = True
+    def take(self, frame: Ubx, *, beats: bool = True) -> bool:
+        """One frame; whether it was one that is read. One that does not beat says nothing of where epochs begin and end."""
+        self.merger.reliable = self.merger.reliable or beats
         self.began = False
         entry = MESSAGES.get(frame.kind)
         if entry is None:
@@ -122,7 +127,7 @@ class UbxCycle:
         if len(frame.payload) >= needs:
             if handler is not None:
                 mask = handler(self.context, news, frame.payload)
-            if tow_at is not None:
+            if beats and tow_at is not None:
                 mask = self._bounds(mask, frame.kind, int.from_bytes(frame.payload[tow_at : tow_at + 4], "little"))
         if mask:
             self.began = bool(mask & CLEAR)
@@ -132,9 +137,9 @@ class UbxCycle:
     def _bounds(self, mask: int, kind: int, tow_ms: int) -> int:
         if kind == self._ender:
             mask |= REPORT
-        if abs(self._tow_ms - tow_ms) > SAME_MS:
+        if abs(self.tow_ms - tow_ms) > SAME_MS:
             self._ender = self._last
-            self._tow_ms = tow_ms
+            self.tow_ms = tow_ms
             mask |= CLEAR
         self._last = kind
         return mask

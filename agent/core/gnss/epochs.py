@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from agent.core.gnss.dates import ERA_MS
 from wire.messages import Fix, Mode, Quality, Rejected
 
 RECOVER_AFTER = 10
@@ -9,7 +10,10 @@ RECOVER_AFTER = 10
 
 Without this, one fix with a date of years ahead (week rollover, cold start) would silence the vehicle for ever.
 """
+ROLLED_MS = 86_400_000
 NULL_ISLAND_DEG = 1e-6
+ALTITUDE_M = (-1_000.0, 20_000.0)
+"""Where vehicles are. Receivers that lose their fix tell whatever they computed last."""
 MOST_MPS = 600.0
 """Twice the speed of an airliner: what tells more tells nonsense."""
 
@@ -46,6 +50,8 @@ def fix_of(epoch: Epoch) -> Fix | Rejected:
         return Rejected("no-fix")
     if epoch.speed_mps is not None and epoch.speed_mps > MOST_MPS:
         return Rejected("field", "speed")
+    if epoch.alt_m is not None and not ALTITUDE_M[0] <= epoch.alt_m <= ALTITUDE_M[1]:
+        return Rejected("field", "altitude")
     if epoch.at_ms is None:
         return Rejected("no-date")
     return Fix(
@@ -69,7 +75,7 @@ class Gate:
         if abs(fix.lat_deg) < NULL_ISLAND_DEG and abs(fix.lon_deg) < NULL_ISLAND_DEG:
             return Rejected("null-island")
         newest_ms = self._newest_ms
-        if newest_ms is not None and fix.at_ms <= newest_ms:
+        if newest_ms is not None and fix.at_ms <= newest_ms and not _rolled_over(newest_ms, fix.at_ms):
             if fix.at_ms == newest_ms:
                 return Rejected("repeated")
             self._behind = self._behind + 1 if fix.at_ms > self._behind_ms else 1
@@ -79,3 +85,8 @@ class Gate:
         self._behind = 0
         self._newest_ms = fix.at_ms
         return fix
+
+
+def _rolled_over(newest_ms: int, at_ms: int) -> bool:
+    """Whether a time goes on, but eras of the GPS week earlier: who knows the true time puts it right."""
+    return newest_ms - at_ms > ERA_MS // 2 and 0 < (at_ms - newest_ms) % ERA_MS < ROLLED_MS

@@ -5,11 +5,16 @@ Rules
    begins inside a broken one is still found.
 2. Lines that begin with `#` (comments of recordings) or `{` (gpsd's JSON) and whole RTCM 3 frames are no noise.
 3. Whole frames of other binary protocols (SiRF, Skytraq, CASIC) are told as `foreign`: such a receiver needs gpsd.
-4. Noise is told once until the next good frame.
+4. Noise is told once until the next good frame; what a logger writes before each sentence (a time) once for all of them.
+5. TAG blocks of NMEA 4 are skipped.
+6. Work is bounded: what is checked in vain is paid from a credit that the bytes of the stream fill. A claim beyond it is
+   given up unchecked, so that a stream made of claims costs no more than any other.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from struct import Struct
 
 from wire.messages import Rejected
 
@@ -21,9 +26,14 @@ LINE_LIMIT = 16_384
 MOST_ZEROS = 16
 """More zeros between two frames are no padding, but a line that is held down."""
 
+CREDIT, CREDIT_PER_BYTE = 65_536, 4
+"""So many bytes may be checked in vain at once, and so many more for each byte that comes."""
+
 WHOLE = re.compile(rb"\$([\x20-\x23\x25-\x29\x2b-\x7e]{5,124})\*([0-9A-F]{2})\r?\n")
 """A sentence as it ought to be: the common case, taken in one step."""
-START = re.compile(rb"[$!\xb5\xd3\xa0\xba#{]")
+START = re.compile(rb"[$!\\\xb5\xd3\xa0\xba#{]")
+TAG = re.compile(rb"\\[^\\\r\n$!]{0,96}\\?")
+WORD = Struct("<I")
 BODY = re.compile(rb"[^\x00-\x08\x0a-\x1f$\x7f-\xff]*")
 BINARY = {b"\xb5", b"\xd3", b"\xa0", b"\xba"}
 FOREIGN = {0xA1: "Skytraq", 0xA2: "SiRF"}
@@ -90,6 +100,13 @@ def fletcher(data: bytes) -> bytes:
     return bytes((a & 255, b & 255))
 
 
+def casic_sum(frame: bytes) -> bytes:
+    """The checksum of CASIC: length, class, id and the words of the payload summed up."""
+    total: int = int.from_bytes(frame[2:4], "little") + (frame[4] << 16) + (frame[5] << 24)
+    total += sum(word for (word,) in WORD.iter_unpack(frame[6:-4]))
+    return (total & 0xFFFFFFFF).to_bytes(4, "little")
+
+
 class Framer:
     """Feed it bytes as they come; `give_up` when the line is silent or has ended."""
 
@@ -98,6 +115,9 @@ class Framer:
         self._buffer = b""
         self._before = 10
         self._noisy = False
+        self._prefixed = False
+        self._passed = 0
+        self._credit, self._credit_at = CREDIT, 0
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """The frames that are whole now."""
@@ -112,6 +132,7 @@ class Framer:
         while self._buffer[:1] in BINARY:
             self._noise(out)
             self._before, self._buffer = self._buffer[0], self._buffer[1:]
+            self._passed += 1
             self._scan(out)
         if ended:
             if self._buffer[:1] == b"$":
@@ -131,8 +152,8 @@ class Framer:
                 continue
             found = START.search(buffer, at)
             start = size if found is None else found.start()
-            if start > at and _is_noise(buffer[at:start]):
-                self._noise(out)
+            if start > at:
+                self._between(buffer[at:start], out)
             if found is None:
                 at = size
                 break
@@ -143,7 +164,17 @@ class Framer:
             at = end
         if at:
             self._before = buffer[at - 1]
+            self._passed += at
         self._buffer = buffer[at:]
+
+    def _between(self, between: bytes, out: list[Frame]) -> None:
+        """What stands between frames; what stands before a sentence on its line is a prefix."""
+        if _is_noise(between):
+            self._noise(out)
+        tail = between[max(between.rfind(b"\n"), between.rfind(b"\r")) + 1 :]
+        if len(tail) < len(between):
+            self._prefixed = False
+        self._prefixed = self._prefixed or bool(tail.strip(b"\0\t "))
 
     def _frame(self, buffer: bytes, at: int, out: list[Frame]) -> int | None:
         """Where the frame that begins here ends, or is given up; None if more bytes are needed to know."""
@@ -152,6 +183,8 @@ class Framer:
             return self._line(buffer, at, out)
         if first in b"#{":
             return self._aside(buffer, at, out)
+        if first == 0x5C:
+            return self._tag(buffer, at, out)
         if first == 0xB5:
             return self._ubx(buffer, at, out)
         if first == 0xD3:
@@ -187,13 +220,38 @@ class Framer:
         if (buffer[at - 1] if at else self._before) not in b"\r\n":
             self._noise(out)
             return at + 1
-        end = buffer.find(b"\n", at)
-        if end < 0:
+        ends = [end for end in (buffer.find(b"\n", at), buffer.find(b"\r", at)) if end >= 0]
+        if not ends:
             if len(buffer) - at <= LINE_LIMIT:
                 return None
             self._noise(out)
             return at + 1
-        return end + 1
+        self._prefixed = False
+        return min(ends) + 1
+
+    def _tag(self, buffer: bytes, at: int, out: list[Frame]) -> int | None:
+        found = TAG.match(buffer, at)
+        end = at + 1 if found is None else found.end()
+        tag = buffer[at:end]
+        closed = len(tag) > 1 and tag.endswith(b"\\")
+        if closed and fits(tag[1:-1]):
+            return end
+        if end == len(buffer) and not closed:
+            return None
+        self._noise(out)
+        return at + 1
+
+    def _fits(self, at: int, size: int, check: Callable[[], bool]) -> bool:
+        """Whether a frame of so many bytes is what it claims to be; false too if there is no credit to check it."""
+        here = self._passed + at
+        self._credit = min(CREDIT, self._credit + CREDIT_PER_BYTE * (here - self._credit_at))
+        self._credit_at = here
+        if size > self._credit:
+            return False
+        if check():
+            return True
+        self._credit -= size
+        return False
 
     def _ubx(self, buffer: bytes, at: int, out: list[Frame]) -> int | None:
         head = buffer[at : at + 6]
@@ -209,7 +267,7 @@ class Framer:
             return at + 1
         if end > len(buffer):
             return None
-        if fletcher(buffer[at + 2 : end - 2]) != buffer[end - 2 : end]:
+        if not self._fits(at, length, lambda: fletcher(buffer[at + 2 : end - 2]) == buffer[end - 2 : end]):
             out.append(Rejected("checksum", "UBX"))
             return at + 2
         self._good()
@@ -226,7 +284,7 @@ class Framer:
         end = at + 6 + (head[1] << 8 | head[2])
         if end > len(buffer):
             return None
-        if crc24q(buffer[at:end]):
+        if not self._fits(at, end - at, lambda: crc24q(buffer[at:end]) == 0):
             self._noise(out)
             return at + 1
         self._good()
@@ -241,9 +299,7 @@ class Framer:
             return at + 1
         if len(head) < 6 or end > len(buffer):
             return None
-        total = length + (head[4] << 16) + (head[5] << 24)
-        total += sum(int.from_bytes(buffer[n : n + 4], "little") for n in range(at + 6, end - 4, 4))
-        if total & 0xFFFFFFFF != int.from_bytes(buffer[end - 4 : end], "little"):
+        if not self._fits(at, length, lambda: casic_sum(buffer[at:end]) == buffer[end - 4 : end]):
             self._noise(out)
             return at + 1
         self._noisy = False
@@ -273,7 +329,8 @@ class Framer:
         return end
 
     def _good(self) -> None:
-        self._noisy = False
+        self._noisy = self._noisy and self._prefixed
+        self._prefixed = False
         self.heard += 1
 
     def _noise(self, out: list[Frame]) -> None:

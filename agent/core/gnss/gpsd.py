@@ -5,6 +5,7 @@ been told as often as the last two were, when the line falls silent, or when ano
 """
 
 import json
+import re
 from datetime import datetime
 from typing import Any
 
@@ -21,11 +22,45 @@ LINE_LIMIT = 65_536
 ANTENNA = {1: "ok", 2: "open", 3: "short"}
 """TPV `ant`."""
 
+REPORTS = ("TPV", "SKY")
+"""What tells of a receiver. The rest (VERSION, DEVICES, WATCH, TOFF …) comes from a gpsd that hears none, too."""
+CLASS = re.compile(rb'\s*\{"class":"(\w+)"', re.ASCII)
 Item = Fix | Rejected | Sky | Antenna
 
 
+class Sieve:
+    """Leaves out what gpsd says of itself, so that a gpsd without a receiver is as silent as its receiver."""
+
+    def __init__(self) -> None:
+        self.error = ""
+        self._tail = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What remains: reports, and what is no line of gpsd at all."""
+        *lines, self._tail = (self._tail + chunk).split(b"\n")
+        out = b"".join(line + b"\n" for line in lines if not self._housekeeping(line))
+        if len(self._tail) > LINE_LIMIT:  # the parser's to judge
+            out, self._tail = out + self._tail, b""
+        return out
+
+    def _housekeeping(self, line: bytes) -> bool:
+        found = CLASS.match(line)
+        if found is None or found[1].decode() in REPORTS:
+            return False
+        if found[1] == b"ERROR":
+            self.error = _message(line)
+        return True
+
+
+def _message(line: bytes) -> str:
+    try:
+        return str(json.loads(line)["message"])[:120]
+    except (ValueError, KeyError, RecursionError):
+        return "an error"
+
+
 class Parser:
-    """Feed it bytes as they come; call `flush` after some 80 ms of silence on the line."""
+    """Feed it bytes as they come; call `flush` after some 400 ms of silence on the line."""
 
     speaks = "gpsd's JSON"
 
@@ -57,6 +92,10 @@ class Parser:
             self._skipping = True
         return out
 
+    def pause(self) -> list[Item]:
+        """A moment of silence says nothing: gpsd's reports are whole."""
+        return []
+
     def flush(self) -> list[Item]:
         """The line is silent: the moment that was told last has been told for good."""
         out: list[Item] = []
@@ -71,13 +110,18 @@ class Parser:
         if not isinstance(report, dict):
             out.append(Rejected("garbage"))
             return
+        if report.get("class") not in REPORTS:
+            return
         self.heard += 1
-        if report.get("class") == "TPV":
-            self._hold(self._tpv(report), out)
+        if report["class"] == "TPV":
+            told = position(report, self._sky)
+            if told == Rejected("no-fix"):
+                self._sky = {}
+            self._hold(told, out)
             if report.get("ant", self._antenna) != self._antenna:
                 self._antenna = report["ant"]
                 out += [Antenna(ANTENNA[self._antenna])] if self._antenna in (1, 2, 3) else []
-        elif report.get("class") == "SKY":
+        else:
             self._sky.update({key: report[key] for key in ("hdop", "pdop", "uSat", "nSat") if key in report})
             satellites = _satellites(report)
             if satellites:
@@ -104,16 +148,17 @@ class Parser:
             out.append(self._gate.check(self._held))
             self._held = None
 
-    def _tpv(self, report: dict[str, Any]) -> Fix | Rejected:
-        if report.get("mode") not in {2, 3} or "lat" not in report or "lon" not in report:
-            self._sky = {}
-            return Rejected("no-fix")
-        if "time" not in report:
-            return Rejected("no-date")
-        try:
-            return _fix(report, self._sky)
-        except (ValueError, TypeError, KeyError, OverflowError):
-            return Rejected("field", "TPV")
+
+def position(report: dict[str, Any], sky: dict[str, Any]) -> Fix | Rejected:
+    """The fix that a TPV tells, with the dilutions of the SKY before it; the parser's gate may still refuse it."""
+    if report.get("mode") not in {2, 3} or "lat" not in report or "lon" not in report:
+        return Rejected("no-fix")
+    if "time" not in report:
+        return Rejected("no-date")
+    try:
+        return _fix(report, sky)
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return Rejected("field", "TPV")
 
 
 def _number(report: dict[str, Any], key: str, low: float, high: float) -> float | None:

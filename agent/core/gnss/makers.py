@@ -1,5 +1,6 @@
 """NMEA 0183: what the sentences of single makers say, beyond the standard."""
 
+from agent.core.gnss.epochs import ALTITUDE_M
 from agent.core.gnss.merging import (
     ALTITUDE,
     CLEAR,
@@ -10,12 +11,11 @@ from agent.core.gnss.merging import (
     SATELLITES,
     STATUS,
     TIME,
-    TRACK,
     VNED,
     State,
 )  # fmt: skip
-from agent.core.gnss.nmea import DAY_NS, KPH_MPS, Fields, Talk, counted, dop, number, place, tod_of, whole
-from agent.core.gnss.sentences import SATELLITES_FOR_3D, Handler, day, height, letter, speed
+from agent.core.gnss.nmea import DAY_NS, KPH_MPS, Fields, Talk, counted, dop, number, place, tod_of, whole, within
+from agent.core.gnss.sentences import SATELLITES_FOR_3D, Handler, course, day, height, letter, speed
 
 FOOT_M = 0.3048
 CEP50 = 0.6745
@@ -31,7 +31,7 @@ QUECTEL_ANTENNA = {b"1": "ok", b"2": "open", b"3": "short"}
 
 
 def _garmin_errors(_: Talk, news: State, fields: Fields, __: int) -> int:
-    error = number(fields[1])
+    error = within(number(fields[1]), 0.0, float("inf"))
     if error is None or fields[2] != b"M":
         return 0
     news.accuracy_m = error / CEP50
@@ -41,7 +41,7 @@ def _garmin_errors(_: Talk, news: State, fields: Fields, __: int) -> int:
 def _garmin_height(_: Talk, news: State, fields: Fields, __: int) -> int:
     mask = 0
     if fields[2][:1] == b"f" and fields[1]:
-        news.alt_m = whole(fields[1]) * FOOT_M
+        news.alt_m = within(whole(fields[1]) * FOOT_M, *ALTITUDE_M)
         mask = ALTITUDE
     if fields[3][:1] in {b"1", b"2", b"3"}:
         news.mode = whole(fields[3][:1])
@@ -66,8 +66,7 @@ def _garmin_fix(_: Talk, news: State, fields: Fields, __: int) -> int:
     if fields[11][:1] in {b"0", b"1", b"2"}:
         news.mode = whole(fields[11][:1]) + 1
         mask |= MODE
-    news.course_deg = number(fields[13])
-    return mask | speed(news, fields[12], KPH_MPS) | TRACK
+    return mask | course(news, fields[13]) | speed(news, fields[12], KPH_MPS)
 
 
 def _magellan_mode(_: Talk, news: State, fields: Fields, __: int) -> int:
@@ -84,7 +83,7 @@ def _sirf_errors(talk: Talk, news: State, fields: Fields, _: int) -> int:
         talk.merger.hdop = dop(fields[3])
         mask |= DOP
     if fields[4]:
-        news.accuracy_m = number(fields[4])
+        news.accuracy_m = within(number(fields[4]), 0.0, float("inf"))
     return mask
 
 
@@ -136,9 +135,9 @@ def _ashtech(talk: Talk, news: State, fields: Fields, _: int) -> int:
     if place(news, fields, 5):
         news.hae_m = number(fields[9])
         mask |= LATLON | ALTITUDE
-    news.course_deg = number(fields[11])
+    mask |= course(news, fields[11]) | speed(news, fields[12], KPH_MPS)
     talk.merger.pdop, talk.merger.hdop = dop(fields[14]), dop(fields[15])
-    return mask | speed(news, fields[12], KPH_MPS) | TRACK | DOP
+    return mask | DOP
 
 
 def _antenna(talk: Talk, status: str | None) -> int:

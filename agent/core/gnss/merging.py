@@ -178,7 +178,7 @@ class Merger:
             accuracy_m = self.hdop * ACCURACY_PER_HDOP_M
         used = max(self.sats_used, fix.counted or 0) or fix.counted
         return Epoch(
-            at_ms, fix.mode, QUALITIES.get(fix.status, Quality.GNSS) or Quality.GNSS, fix.lat_deg, fix.lon_deg,
+            at_ms, fix.mode, _quality(fix), fix.lat_deg, fix.lon_deg,
             fix.alt_m, fix.speed_mps, fix.course_deg, self.hdop, self.pdop, accuracy_m, used,
             derived=("speed_mps",) if fix.derived and fix.speed_mps is not None else (), void=fix.void,
         )  # fmt: skip
@@ -226,6 +226,11 @@ def _transfer(fix: State, mask: int, news: State) -> None:
     if news.counted is not None:
         fix.counted = news.counted
     fix.void = fix.void or news.void
+
+
+def _quality(fix: State) -> Quality:
+    """How the fix was made; no way at all where a sentence calls it not valid."""
+    return Quality.NONE if fix.void else QUALITIES.get(fix.status, Quality.GNSS) or Quality.GNSS
 
 
 def _from_velocity(fix: State) -> None:

@@ -1,6 +1,8 @@
 """NMEA 0183: how its fields are read, and what a talker has said that outlives an epoch."""
 
+from collections.abc import Callable
 from datetime import date
+from operator import attrgetter
 
 from agent.core.gnss.framing import fits
 from agent.core.gnss.merging import REPORT, TIME, Merger, State
@@ -17,6 +19,9 @@ EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 SECOND_NS = 1_000_000_000
 CENTURY_PIVOT = 69
 """Two-digit years are 1969 to 2068, as gpsd reads them."""
+MOST_SATELLITES = 255
+MOST_DBHZ = 99
+"""The field for C/N0 has two digits."""
 DOP_RANGE = (0.01, 89.99)
 """Receivers write 0.00, 99.00 or 99.99 for "unknown"."""
 
@@ -104,8 +109,20 @@ def dop(field: bytes) -> float | None:
 def counted(news: State, field: bytes) -> int:
     """How many satellites the fix was made with."""
     used = whole(field)
+    within(used, 0, MOST_SATELLITES)
     news.counted = used if field else None
     return used
+
+
+def within(value: float | None, least: float, most: float) -> float | None:
+    """The value; ValueError if there is no such value."""
+    if value is not None and not least <= value <= most:
+        raise ValueError("range")
+    return value
+
+
+KEPT = ("day", "tod_ns", "moment_ns", "before_ns", "stuck", "gga_talker", "gga_time")
+KEPT_OF: Callable[["Talk"], tuple[object, ...]] = attrgetter(*KEPT)
 
 
 class Talk:
@@ -117,6 +134,8 @@ class Talk:
         """Whether a date goes on over midnight by itself until the next one is told; gpsd does not do that."""
         self.talker = b""
         self.day: int | None = None
+        self.dated: set[bytes] = set()
+        """The sentences that have told a date."""
         self.tod_ns: int | None = None
         self.timed = False
         self.more = False
@@ -155,6 +174,30 @@ class Talk:
             return 0
         self.moment()
         return 0 if self.day is None else TIME
+
+    def undated(self, kind: bytes, field: bytes) -> int:
+        """A time of day without the date that belongs to it; the mask.
+
+        For a vehicle the date is over if this kind of sentence used to tell it: the receiver has begun anew, and nobody
+        knows how many days it was off. gpsd goes on with the last date.
+        """
+        if not self.past_midnight:
+            return 0
+        if kind in self.dated:
+            self.day = None
+        if not self.clock(field):
+            return 0
+        self.moment()
+        return TIME
+
+    def kept(self) -> tuple[object, ...]:
+        """What a sentence may change before it turns out to be nonsense."""
+        return KEPT_OF(self)
+
+    def back_to(self, kept: tuple[object, ...]) -> None:
+        """The sentence was nonsense: it has said nothing."""
+        for name, value in zip(KEPT, kept, strict=True):
+            setattr(self, name, value)
 
     def no_time(self) -> int:
         """The receiver has lost its time: the date is forgotten and nothing is known to end a cycle."""

@@ -1,7 +1,7 @@
 """Refuses fixes that can't be: jumps no road vehicle makes, times that go back, a place frozen while the vehicle drives.
 
-What `BELIEVE_AFTER` fixes in a row agree on is believed: a ferry, a tow, a tunnel, or a receiver that had dated one fix
-wrongly into the future. A frozen place is believed again as soon as it changes by its last digit. A parked vehicle is never
+What `BELIEVE_AFTER` fixes in a row agree on for `BELIEVE_MS` is believed: a ferry, a tow, a tunnel, or a receiver that had
+dated one fix wrongly into the future. A frozen place is believed again as soon as it changes by its last digit. A parked vehicle is never
 frozen: neither its receiver nor its bus tells a speed.
 """
 
@@ -13,6 +13,8 @@ from wire.messages import Fix, Rejected
 TOP_MPS = 90.0
 SLACK_M = 60.0
 BELIEVE_AFTER = 3
+BELIEVE_MS = 5_000
+"""A receiver that gives ten positions a second makes three of them in the blink of an eye."""
 FROZEN_M = 40.0
 """So far it should have come while the place did not change: more than the coarsest receiver rounds (18 m)."""
 DRIVING_MPS = 1.5
@@ -22,11 +24,15 @@ LONGEST_GAP_MS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The last accepted fix, the jumps refused since, and how far the vehicle should have come since the place changed."""
+    """The last accepted fix, the jumps refused since, and how far the vehicle should have come since the place changed.
+
+    `since_ms` is the time of the first refused fix that the others agree with.
+    """
 
     last: Fix | None = None
     doubtful: Fix | None = None
     refused: int = 0
+    since_ms: int = 0
     seen: Fix | None = None
     owed_m: float = 0.0
 
@@ -50,10 +56,10 @@ def step(state: State, fix: Fix, bus_mps: float | None = None) -> tuple[State, F
         return State(fix, seen=fix, owed_m=owed_m), fix
     doubtful = state.doubtful
     agrees = doubtful is not None and fix.at_ms > doubtful.at_ms and _reachable(doubtful, fix)
-    refused = state.refused + 1 if agrees else 1
-    if refused >= BELIEVE_AFTER:
+    refused, since_ms = (state.refused + 1, state.since_ms) if agrees else (1, fix.at_ms)
+    if refused >= BELIEVE_AFTER and fix.at_ms - since_ms >= BELIEVE_MS:
         return State(fix, seen=fix, owed_m=owed_m), fix
-    return State(state.last, fix, refused, fix, owed_m), Rejected("back-in-time" if back else "jump")
+    return State(state.last, fix, refused, since_ms, fix, owed_m), Rejected("back-in-time" if back else "jump")
 
 
 def _owed_m(state: State, fix: Fix, bus_mps: float | None) -> float:

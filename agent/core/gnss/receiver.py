@@ -3,27 +3,28 @@
 `Reader` tells every epoch as gpsd would report it, when the next one begins: for recordings.
 `Parser` gives fixes as soon as the burst is over: for a vehicle. Its rules
 1. An epoch is given out when the message comes that ended the last bursts (learned: the same one twice in a row), when
-   the line falls silent (`flush`), or when a message of another moment comes.
-2. A message that comes too late for its epoch means that the end was learned wrong: it is learned anew.
+   the line pauses and the epoch has all that the last two had (`pause`), when the line falls silent (`flush`), or when a
+   message of another moment comes. A gap within a burst costs nothing: what has the same time goes into the open epoch.
+2. A message that comes too late for its epoch means that the end was learned wrong: it is learned anew. If silence had
+   ended the epoch, bursts have such gaps: from then on only an epoch that is whole is given out at a silence.
 3. Untimed sentences behind the end wait for the next epoch.
-4. While UBX tells positions, NMEA of the same receiver is not read: it would tell each epoch twice.
+4. Of NMEA and UBX of one receiver only the one that gives whole epochs is read (see languages).
 5. What a receiver repeats, steps back in time, the place 0, 0 and epochs without fix or date are refused with a reason.
 """
 
 from agent.core.gnss.cycles import NmeaCycle, UbxCycle
 from agent.core.gnss.epochs import Epoch, Gate, fix_of
 from agent.core.gnss.framing import Frame, Framer, Ubx
+from agent.core.gnss.languages import POSITIONS, Languages
 from agent.core.gnss.merging import Merger
 from agent.core.gnss.sky import Antenna, Sky
 from wire.messages import Fix, Rejected
 
-UBX_POSITIONS = {0x0101, 0x0102, 0x0106, 0x0107, 0x0113, 0x0114, 0x0117}
 HNR_PVT = 0x2800
-PREFERRED = 300
-"""So many frames after a UBX position, NMEA is not read: a burst of a talkative receiver and some more."""
 EARLY = {b"GSA", b"VTG", b"GST", b"GBS", b"PGRMV"}
-POSITIONS = {b"RMC", b"GGA", b"GLL", b"GNS"}
 EARLY_LIMIT = 64
+OWED_EPOCHS = 10
+"""For so many epochs a kind of message that once came too late is waited for."""
 
 Told = Epoch | Rejected | Sky | Antenna
 Item = Fix | Rejected | Sky | Antenna
@@ -39,6 +40,7 @@ class Reader:
         self.merger = Merger(self.tell, at_once=at_once)
         self.nmea = NmeaCycle(self.merger)
         self.ubx = UbxCycle(self.merger)
+        self.languages = Languages(mixes=not at_once)
         self._out: list[Told] = []
         self._untimed: set[bytes] = set()
 
@@ -49,13 +51,25 @@ class Reader:
 
     def feed(self, chunk: bytes) -> list[Told]:
         for frame in self.framer.feed(chunk):
-            self.take(frame)
+            if self.hears(frame):
+                self.take(frame)
         return self.given()
+
+    def hears(self, frame: Frame) -> bool:
+        """Whether a frame is to be read: of two languages that tell the same only one is."""
+        if isinstance(frame, Rejected):
+            return True
+        heard = self.languages.ubx(frame) if isinstance(frame, Ubx) else self.languages.nmea(frame)
+        if isinstance(heard, Rejected):
+            self.tell(heard)
+            return False
+        return heard
 
     def end(self) -> list[Told]:
         """Nothing more comes."""
         for frame in self.framer.give_up(ended=True):
-            self.take(frame)
+            if self.hears(frame):
+                self.take(frame)
         self.merger.close()
         return self.given()
 
@@ -68,7 +82,7 @@ class Reader:
     def take(self, frame: Frame) -> Kind | None:
         """One frame; its kind if it was read."""
         if isinstance(frame, Ubx):
-            return frame.kind if self.ubx.take(frame) else None
+            return frame.kind if self.ubx.take(frame, beats=not self.languages.nmea_leads) else None
         if isinstance(frame, Rejected):
             self.tell(frame)
             return None
@@ -96,7 +110,7 @@ class Reader:
 
 
 class Parser:
-    """Feed it bytes as they come; call `flush` after some 80 ms of silence on the line."""
+    """Feed it bytes as they come; call `pause` after some 80 ms of silence on the line, and `flush` after some 400 ms."""
 
     speaks = "NMEA or UBX"
 
@@ -106,8 +120,13 @@ class Parser:
         self._early: list[bytes] = []
         self._begun = False
         self._is_late = False
-        self._since_ubx = PREFERRED
+        self._flushed = False
+        self._held = False
+        self._goes_on = False
         self._counts: dict[Kind, int] = {}
+        self._before: dict[Kind, int] = {}
+        self._usual: dict[Kind, int] = {}
+        self._owed: dict[Kind, int] = {}
         self._last: Mark | None = None
         self._ender: Mark | None = None
         self._candidate: Mark | None = None
@@ -122,30 +141,57 @@ class Parser:
             self._take(frame)
         return self._judged()
 
-    def flush(self) -> list[Item]:
-        """The line is silent: the burst is over. An epoch that has no position yet stays open."""
-        for frame in self._reader.framer.give_up():
-            self._take(frame)
-        merger = self._reader.merger
-        if merger.said and (merger.fix.lat_deg is not None or merger.fix.mode == 1):
-            merger.close()
-        self._learn()
+    def pause(self) -> list[Item]:
+        """The line is silent for a moment: the epoch is given out if it has all that the last two had."""
+        if self._is_whole() and self._is_due():
+            self._reader.merger.close()
         return self._judged()
 
+    def flush(self) -> list[Item]:
+        """The line is silent: the burst is over, unless bursts of late have gone on after such a silence.
+
+        An epoch that has no position yet stays open.
+        """
+        for frame in self._reader.framer.give_up():
+            self._take(frame)
+        if self._is_due():
+            if self._goes_on and not self._held and not self._is_whole():
+                self._held = True
+            else:
+                self._flushed = True
+                self._reader.merger.close()
+        return self._judged()
+
+    def _is_due(self) -> bool:
+        """Whether there is something to give out."""
+        merger = self._reader.merger
+        return merger.said and (merger.fix.lat_deg is not None or merger.fix.mode == 1)
+
+    def _is_whole(self) -> bool:
+        """Whether the open epoch has all the kinds of messages that both of the last two had, and those that came late."""
+        counts, usual = self._counts, self._usual
+        return (
+            bool(usual)
+            and all(counts.get(kind, 0) >= n for kind, n in usual.items())
+            and self._owed.keys() <= counts.keys()
+        )
+
     def _take(self, frame: Frame) -> None:
+        reader = self._reader
+        if not reader.hears(frame):
+            return
         if isinstance(frame, Rejected):
-            self._reader.take(frame)
+            reader.take(frame)
             return
         if isinstance(frame, Ubx):
-            self._since_ubx = 0 if frame.kind in UBX_POSITIONS else self._since_ubx + 1
             if frame.kind == HNR_PVT:
                 self._between(frame)
                 return
-        elif self._skips(frame):
+        elif self._waits(frame):
             return
-        merger = self._reader.merger
+        merger = reader.merger
         was_closed, fix = merger.closed, merger.fix
-        kind = self._reader.take(frame)
+        kind = reader.take(frame)
         if kind is None:
             return
         if merger.fix is not fix:
@@ -153,16 +199,17 @@ class Parser:
         elif was_closed and self._begun and merger.said:
             self._late(kind)
             return
-        count = self._counts[kind] = self._counts.get(kind, 0) + 1
-        self._last = (kind, count)
-        if self._last == self._ender and merger.said:
+        self._count(kind)
+        if self._last == self._ender and merger.said and self._owed.keys() <= self._counts.keys():
             merger.close()
 
-    def _skips(self, sentence: bytes) -> bool:
-        """Whether a sentence is not for now: UBX tells the same, or it belongs to the next epoch."""
-        if self._since_ubx < PREFERRED:
-            self._since_ubx += 1
-            return sentence[2:5] != b"TXT"
+    def _count(self, kind: Kind) -> None:
+        count = self._counts[kind] = self._counts.get(kind, 0) + 1
+        self._last = (kind, count)
+        self._held = False
+
+    def _waits(self, sentence: bytes) -> bool:
+        """Whether a sentence belongs to the next epoch."""
         merger = self._reader.merger
         if not merger.closed or (self._begun and not merger.fix.time_ns):
             return False
@@ -174,15 +221,15 @@ class Parser:
 
     def _between(self, frame: Ubx) -> None:
         """Positions at a high rate between the epochs; only if there are no epochs."""
-        if self._since_ubx >= PREFERRED:
+        if self._reader.languages.neither:
             self._reader.take(frame)
             self._reader.merger.close()
 
     def _begins(self) -> None:
         """Another moment has begun: learn how the last burst ended, and read what had come too early for this one."""
-        self._begun = True
-        self._is_late = False
         self._learn()
+        self._begun = True
+        self._is_late = self._flushed = False
         early, self._early = self._early, []
         for sentence in early:
             self._reader.take(sentence)
@@ -199,16 +246,21 @@ class Parser:
                 self._is_late = True
                 self._reader.tell(Rejected("repeated"))
             self._ender = self._candidate = None
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        self._last = (kind, self._counts[kind])
+            self._usual = {}
+            self._owed[kind] = OWED_EPOCHS
+            self._goes_on = self._goes_on or self._flushed
+        self._count(kind)
 
     def _learn(self) -> None:
+        """What the burst that is over was like: its last message, and what it had in common with the one before it."""
         if self._last is not None:
             if self._last == self._candidate:
                 self._ender = self._last
             self._candidate = self._last
-        self._last = None
-        self._counts = {}
+        counts, before = self._counts, self._before
+        self._owed = {k: OWED_EPOCHS if k in counts else n - 1 for k, n in self._owed.items() if n or k in counts}
+        self._usual = {kind: min(count, before[kind]) for kind, count in counts.items() if kind in before}
+        self._before, self._counts, self._last = counts, {}, None
 
     def _judged(self) -> list[Item]:
         out: list[Item] = []

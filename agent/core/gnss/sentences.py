@@ -9,6 +9,7 @@ Rules (gpsd's, so that both say the same of a recording)
 from collections.abc import Callable
 from datetime import date
 
+from agent.core.gnss.epochs import ALTITUDE_M
 from agent.core.gnss.merging import (
     ALTITUDE,
     ATTITUDE,
@@ -25,7 +26,20 @@ from agent.core.gnss.merging import (
     USED,
     State,
 )  # fmt: skip
-from agent.core.gnss.nmea import EPOCH_ORDINAL, KNOT_MPS, Fields, Talk, counted, day_of, dop, number, place, whole
+from agent.core.gnss.nmea import (
+    EPOCH_ORDINAL,
+    KNOT_MPS,
+    MOST_DBHZ,
+    Fields,
+    Talk,
+    counted,
+    day_of,
+    dop,
+    number,
+    place,
+    whole,
+    within,
+)  # fmt: skip
 
 FASTEST_MPS = 9999.9
 GSA_FIELDS = 19
@@ -47,23 +61,31 @@ def letter(field: bytes) -> int:
 
 
 def speed(news: State, field: bytes, unit_mps: float) -> int:
-    """A speed; what can't be one is none."""
-    value = number(field)
-    news.speed_mps = None if value is None or abs(value * unit_mps) > FASTEST_MPS else value * unit_mps
+    """A speed; what can't be one is none, and less than none is nonsense."""
+    value = within(number(field), 0.0, float("inf"))
+    news.speed_mps = None if value is None or value * unit_mps > FASTEST_MPS else value * unit_mps
     return SPEED
+
+
+def course(news: State, field: bytes) -> int:
+    """A course over ground."""
+    news.course_deg = within(number(field), 0.0, 360.0)
+    return TRACK
 
 
 def _rmc(talk: Talk, news: State, fields: Fields, count: int) -> int:
     if fields[2] != b"A":
         news.mode, news.void = 1, True
         return STATUS | MODE | (0 if fields[1] and fields[9] else talk.no_time())
+    today = day(fields[9]) if count > 9 else None
     mask = 0
-    if fields[1] and count > 9 and fields[9] and talk.clock(fields[1]):
-        today = day(fields[9])
-        if today is not None:
-            talk.day = today
-            talk.moment()
-            mask = TIME
+    if fields[1] and today is None:
+        mask = talk.undated(b"RMC", fields[1])
+    elif fields[1] and talk.clock(fields[1]):
+        talk.day = today
+        talk.dated.add(b"RMC")
+        talk.moment()
+        mask = TIME
     merger = talk.merger
     if place(news, fields, 3):
         mask |= LATLON
@@ -74,8 +96,7 @@ def _rmc(talk: Talk, news: State, fields: Fields, count: int) -> int:
     if fields[7]:
         mask |= speed(news, fields[7], KNOT_MPS)
     if fields[8]:
-        news.course_deg = number(fields[8])
-        mask |= TRACK
+        mask |= course(news, fields[8])
     if count > 12 and fields[12]:
         news.status, news.void = letter(fields[12]), fields[12][:1] == b"N"
     if merger.sats_used >= SATELLITES_FOR_3D or merger.fix.high:
@@ -124,7 +145,7 @@ def _gga(talk: Talk, news: State, fields: Fields, _: int) -> int:
 def height(news: State, fields: Fields, used: int) -> int:
     """The altitude of GGA and GNS; with satellites enough it makes the fix three-dimensional."""
     news.mode = 2
-    news.alt_m = number(fields[9]) if fields[9] else None
+    news.alt_m = within(number(fields[9]), *ALTITUDE_M) if fields[9] else None
     if news.alt_m is None:
         return 0
     if used >= SATELLITES_FOR_3D:
@@ -221,6 +242,9 @@ def _gsv(talk: Talk, _: State, fields: Fields, count: int) -> int:
     parts, part, extra = whole(fields[1]), whole(fields[2]), count % 4
     if not 1 <= part <= parts <= MOST_PARTS or extra == 3:
         return 0
+    for field in fields[7 : count - extra : 4]:
+        if len(field) > 2:
+            within(whole(field), 0, MOST_DBHZ)
     talker = talk.talker
     talk.gsv_talker = talker
     if talker[1:] != b"P":
@@ -238,17 +262,19 @@ def _gsv(talk: Talk, _: State, fields: Fields, count: int) -> int:
 def _vtg(_: Talk, news: State, fields: Fields, count: int) -> int:
     if not (fields[1] and fields[5]) or (count > 9 and fields[9][:1] in {b"E", b"N"} and fields[9]):
         return 0
-    news.course_deg = number(fields[1])
-    return TRACK | speed(news, fields[5], KNOT_MPS)
+    return course(news, fields[1]) | speed(news, fields[5], KNOT_MPS)
 
 
 def _zda(talk: Talk, news: State, fields: Fields, _: int) -> int:
+    if fields[1] and not fields[2] and b"ZDA" in talk.dated:
+        return talk.undated(b"ZDA", fields[1])
     if not (fields[1] and fields[2] and fields[3] and fields[4] and talk.clock(fields[1])):
         return 0
     year, month, nth = whole(fields[4]), whole(fields[3]), whole(fields[2])
     if not (1900 <= year <= 2200 and 1 <= month <= 12 and 1 <= nth <= 31):
         return 0
     talk.day = date(year, month, 1).toordinal() - EPOCH_ORDINAL + nth - 1
+    talk.dated.add(b"ZDA")
     news.time_ns = talk.now_ns()
     talk.moment()
     return TIME

@@ -1,6 +1,8 @@
 """The faults that can be planted in the rig's receiver: what each does to an epoch, and from when to when."""
 
+import difflib
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -68,15 +70,27 @@ def planted(text: str, of_adapter: Iterable[str]) -> Planted:
     """
     found = PLANTED.fullmatch(text)
     if found is None:
-        raise ValueError("wants NAME, NAME@SECONDS or NAME@SECONDS+SECONDS")
+        raise ValueError("wants NAME, NAME@SECONDS or NAME@SECONDS+SECONDS, as antenna-open@60+30")
     side, name, start, length = found.groups()
     of_adapter = sorted(of_adapter)
     obd = side == "obd" or (side is None and name not in FAULTS)
     if name not in (of_adapter if obd else FAULTS):
-        known = ", ".join(FAULTS) + "".join(f", obd:{other}" for other in of_adapter)
-        raise ValueError(f"no such fault; known are {known}")
+        raise ValueError(f"no such fault{_near(name, of_adapter)}")
     from_s = float(start or 0)
     return Planted(name, obd, from_s, from_s + float(length) if length else float("inf"))
+
+
+def known(of_adapter: Iterable[str]) -> list[str]:
+    """All that can be planted, in lines of a screen's width."""
+    told = f"known are {', '.join(FAULTS)}; {', '.join(f'obd:{name}' for name in sorted(of_adapter))}"
+    return textwrap.wrap(told, 100, break_on_hyphens=False)
+
+
+def _near(name: str, of_adapter: Iterable[str]) -> str:
+    """What may have been meant."""
+    all_of_them = {**{each: f"obd:{each}" for each in of_adapter}, **{each: each for each in FAULTS}}
+    near = [*difflib.get_close_matches(name, all_of_them, 3), *(each for each in all_of_them if name in each)]
+    return f"; meant {' or '.join(all_of_them[each] for each in dict.fromkeys(near[:3]))}?" if near else ""
 
 
 def names_at(faults: Iterable[Planted], at_s: float, *, obd: bool) -> frozenset[str]:

@@ -1,8 +1,9 @@
 """Engines and transactions: one writer and some readers on SQLite, one pool on PostgreSQL. Runs the migrations."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -91,6 +92,10 @@ class Database:
             self._writer = self._reader = engine
         else:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with suppress(OSError):  # SQLite says it better
+                os.close(
+                    os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+                )  # the folder may be one that others can read
             self._writer = _sqlite_engine(self._path, size=1, begin="BEGIN IMMEDIATE", read_only=False)
             self._reader = _sqlite_engine(self._path, size=4, begin="BEGIN", read_only=True)
 

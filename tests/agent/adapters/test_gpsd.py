@@ -31,8 +31,9 @@ async def test_asks_and_gives_until_the_end() -> None:
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.append(await reader.readline())
-        writer.write(b'{"class":"VERSION"}\n')
+        writer.write(b'{"class":"VERSION"}\n{"class":"TPV","mo')
         await writer.drain()
+        writer.write(b'de":1}\r\n')
 
     got = bytearray()
 
@@ -43,7 +44,19 @@ async def test_asks_and_gives_until_the_end() -> None:
     async with peer(handler) as port:
         with pytest.raises(UnavailableError, match="closed the connection"):
             await read(port)
-    assert (asked, bytes(got)) == ([b'?WATCH={"enable":true,"json":true}\n'], b'{"class":"VERSION"}\n')
+    assert (asked, bytes(got)) == ([b'?WATCH={"enable":true,"json":true}\n'], b'{"class":"TPV","mode":1}\r\n')
+
+
+async def test_a_gpsd_without_a_receiver_is_silent() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(
+            b'{"class":"VERSION"}\n{"class":"DEVICES","devices":[]}\n{"class":"ERROR","message":"no device"}\n'
+        )
+        await reader.read(-1)
+
+    async with peer(handler) as port:
+        with pytest.raises(UnavailableError, match=r"is silent for 0\.2 s; gpsd says: no device"):
+            await anext(aiter(GpsdDoor(port=port, silence_s=0.2).chunks()))
 
 
 async def test_nobody_there() -> None:

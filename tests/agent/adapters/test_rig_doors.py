@@ -125,7 +125,14 @@ async def test_the_adapter_answers_over_tcp(tmp_path: Path) -> None:
     ("options", "said"),
     [
         (RigOptions(recording=DRIVE, faults=("frozen@", "quiet")), "--fault frozen@: wants NAME"),
-        (RigOptions(recording=DRIVE, faults=("frozen", "quiet")), "--fault quiet: no such fault; known are silent"),
+        (
+            RigOptions(recording=DRIVE, faults=("frozen", "quiet")),
+            r"--fault quiet: no such fault\nknown are silent, unplugged",
+        ),
+        (
+            RigOptions(recording=DRIVE, faults=("antena-open",)),
+            r"no such fault; meant antenna-open or antenna-short\?\nknown are",
+        ),
         (RigOptions(recording=DRIVE, obd_grade="best"), "--obd-grade best: known are v1.5, "),
         (RigOptions(recording=DRIVE, udp="x"), "--udp x: wants HOST:PORT"),
     ],
@@ -133,6 +140,15 @@ async def test_the_adapter_answers_over_tcp(tmp_path: Path) -> None:
 async def test_what_cannot_be_planted(options: RigOptions, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         await run_rig(options, say=print)
+
+
+async def test_the_start_line_names_every_way(tmp_path: Path) -> None:
+    port, said = free_port(), list[str]()
+    await run_rig(
+        RigOptions(recording=DRIVE, tcp=0, obd_tcp=0, udp=f"127.0.0.1:{port}", duration_s=0.01), say=said.append
+    )
+    assert f", UDP to 127.0.0.1:{port}: " in said[0]
+    assert ", TCP at port " in said[0]
 
 
 async def test_a_port_that_is_taken(tmp_path: Path) -> None:

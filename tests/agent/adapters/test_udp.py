@@ -80,16 +80,51 @@ async def test_one_sender_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await through(free_port(), sends) == [b"a", b"b", b"c"], "who is silent for long loses the turn"
 
 
-async def test_silence_names_the_strangers(sender: socket.socket) -> None:
+async def test_two_programs_of_one_machine_are_two_senders(sender: socket.socket) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        sends = [(sender, b"a"), (other, b"b"), (sender, b"c"), (other, b"d")]
+        assert await through(free_port(), sends) == [b"a", b"c"]
+        assert await through(free_port(), sends, sender="127.0.0.1") == [b"a", b"c"]
+        assert await through(free_port(), sends, sender="localhost") == [b"a", b"c"], "a name is looked up"
+
+
+def test_a_sender_that_changes_its_port_each_time_is_one() -> None:
+    ears = udp._Ears(frozenset({"192.0.2.7"}))
+    for port in range(1, 10):
+        ears.datagram_received(b"%d" % port, ("192.0.2.7", port))
+    assert [ears.heard.get_nowait() for _ in range(ears.heard.qsize())] == [b"1", *(b"%d" % n for n in range(4, 10))]
+    assert ears.stranger == ""
+
+
+async def test_an_ipv4_sender_at_an_ipv6_ear(sender: socket.socket) -> None:
+    port, got = free_port(), list[bytes]()
+    task = asyncio.create_task(heard(UdpDoor("::", port, sender="127.0.0.1"), got))
+    await asyncio.sleep(0.05)
+    sender.sendto(b"a", ("127.0.0.1", port))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert got == [b"a"]
+    assert udp.plain("::ffff:192.0.2.7") == "192.0.2.7"
+    assert udp.plain("fe80::1%eth0") == "fe80::1"
+
+
+async def test_silence_names_who_sends_instead(sender: socket.socket) -> None:
     port = free_port()
     door = UdpDoor("127.0.0.1", port, sender="127.0.0.9", silence_s=0.2)
     asyncio.get_running_loop().call_later(0.05, sender.sendto, b"x", ("127.0.0.1", port))
     with pytest.raises(
-        UnavailableError, match=rf"udp 127\.0\.0\.1:{port} is silent for 0\.2 s; others sent 1 datagrams"
+        UnavailableError,
+        match=rf"^datagrams come from 127\.0\.0\.1, not from gnss\.sender 127\.0\.0\.9; udp 127\.0\.0\.1:{port} is silent",
     ):
         await heard(door, [])
-    with pytest.raises(UnavailableError, match=r"is silent for 0\.05 s$"):
+    with pytest.raises(UnavailableError, match=r"^udp \S+ is silent for 0\.05 s$"):
         await heard(UdpDoor("127.0.0.1", port, silence_s=0.05), [])
+
+
+async def test_a_sender_without_an_address() -> None:
+    with pytest.raises(UnavailableError, match=r"gnss\.sender router\.invalid is no address, and has none"):
+        await heard(UdpDoor("127.0.0.1", free_port(), sender="router.invalid"), [])
 
 
 async def test_an_address_that_is_taken_or_not_ours(sender: socket.socket) -> None:
@@ -101,7 +136,7 @@ async def test_an_address_that_is_taken_or_not_ours(sender: socket.socket) -> No
 
 
 async def test_a_flood_costs_the_oldest(sender: socket.socket) -> None:
-    ears = udp._Ears(None)
+    ears = udp._Ears(frozenset())
     for i in range(udp.WAITING + 3):
         ears.datagram_received(b"%d" % i, ("127.0.0.1", 1))
     assert ears.heard.qsize() == udp.WAITING

@@ -40,10 +40,10 @@ def test_a_tow_is_told_once_after_three_fixes_that_agree() -> None:
     state, _ = run(State(), [fix(0)], ignition=False)
     state, facts = run(state, [fix(1, 250), fix(2), fix(3, 250), fix(4, 260)], ignition=False)
     assert facts == [], "a jump is no tow"
-    state, facts = run(state, [fix(5, 270), fix(6, 300), fix(7, 400)], ignition=False)
-    assert facts == [Fact("tow", {"from": [52.0, 13.0], "moved_m": 270})]
-    state, facts = run(state, [fix(8, 500)], ignition=True)
-    state, facts = run(state, [fix(9, 500), fix(10, 900), fix(11, 900), fix(12, 900)], ignition=False)
+    state, facts = run(state, [fix(5, 270), fix(6, 300), fix(7, 400), fix(8, 400), fix(9, 400)], ignition=False)
+    assert facts == [Fact("tow", {"from": [52.0, 13.0], "moved_m": 400})]
+    state, facts = run(state, [fix(10, 500)], ignition=True)
+    state, facts = run(state, [fix(11, 500), *(fix(i, 900) for i in range(12, 19))], ignition=False)
     assert [fact.kind for fact in facts] == ["tow"], "the next parking has its own"
 
 
@@ -57,5 +57,15 @@ def test_wandering_fixes_are_no_tow() -> None:
     assert run(State(), wandering, ignition=False)[1] == []
     poor = [fix(0), *(fix(i, 400, accuracy_m=150.0) for i in range(1, 50))]
     assert run(State(), poor, ignition=False)[1] == []
-    unknown = [fix(0), *(fix(i, 400, accuracy_m=None) for i in range(1, 5))]
+    unknown = [fix(0), *(fix(i, 400, accuracy_m=None) for i in range(1, 9))]
     assert [fact.kind for fact in run(State(), unknown, ignition=False)[1]] == ["tow"]
+
+
+def test_a_vehicle_that_was_moving_when_the_ignition_seemed_to_go_is_not_towed() -> None:
+    driving = [fix(i, 20.0 * i) for i in range(60)]
+    assert run(State(), driving, ignition=False, standing=False)[1] == []
+
+
+def test_ten_positions_a_second_are_no_tow_in_the_blink_of_an_eye() -> None:
+    fast = [fix(0), *(Fix(1_000 + i * 100, 52.01, 13.0, accuracy_m=3.0) for i in range(20))]
+    assert run(State(), fast, ignition=False)[1] == []

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from agent.core.diagnosis import FAULTS, Adapter, Clock, Line, Outcome, Receiver, Storage, Uplink, judge
+from agent.core.cures import FAULTS
+from agent.core.diagnosis import Adapter, Clock, Line, Outcome, Receiver, Storage, Uplink, judge
 
 RECEIVER = Receiver(
     "/dev/gnss", speed=9600, heard=90, sentences={"RMC": 15, "GGA": 15}, fixes=15, first_fix_s=2.0, watched_s=12.0, mode=3,
@@ -50,7 +51,8 @@ def test_a_gateway_in_order_passes_everywhere() -> None:
 
 RECEIVERS: dict[str, Receiver] = {
     "receiver.unusable": replace(BLIND, error="/dev/gnss: No such file or directory"),
-    "receiver.silent": replace(BLIND, heard=0),
+    "receiver.unreachable": replace(BLIND, place="udp 0.0.0.0:10110", error="the address is in use"),
+    "receiver.silent": replace(BLIND, heard=0, error="/dev/gnss is silent for 8 s"),
     "receiver.wrong-speed": replace(BLIND, heard=0, noise=True),
     "receiver.garbage": replace(BLIND, heard=0, noise=True, hunting=True),
     "receiver.line-noise": replace(RECEIVER, rejected={"checksum": 4, "cut": 3}),
@@ -69,6 +71,8 @@ RECEIVERS: dict[str, Receiver] = {
 }
 ADAPTERS: dict[str, Adapter] = {
     "adapter.unusable": replace(ADAPTER, error="/dev/obd: Permission denied"),
+    "adapter.unreachable": replace(ADAPTER, place="192.168.0.10:35000", error="no route"),
+    "adapter.wrong-speed": replace(ADAPTER, banner="", garbled=7, hunting=False),
     "adapter.mute": replace(ADAPTER, banner=""),
     "adapter.poor": replace(ADAPTER, grade="poor", reasons=("9 faults in 20 answers",)),
     "vehicle.asleep": replace(ADAPTER, ready=False),
@@ -86,11 +90,16 @@ UPLINKS: dict[str, Uplink] = {
     "uplink.dns": replace(UPLINK, stage="dns", error="hub.example: Name or service not known"),
     "uplink.connect": replace(UPLINK, stage="connect", error="refused"),
     "uplink.tls": replace(UPLINK, stage="tls", error="a certificate that is not trusted"),
+    "uplink.wrong-port": replace(UPLINK, stage="login", error="closed: is this an mqtts:// port?"),
     "uplink.login": replace(UPLINK, stage="login", error="Not authorized"),
     "uplink.no-hub": replace(UPLINK, error="no hub answered", ack_ms=None),
     "uplink.slow": replace(UPLINK, ack_ms=9_000.0),
 }
-CLOCKS: dict[str, Clock] = {"clock.unknown": Clock("nobody"), "clock.off": Clock("gnss", -3_600.0)}
+CLOCKS: dict[str, Clock] = {
+    "clock.unknown": Clock("nobody"),
+    "clock.off": Clock("gnss", -3_600.0),
+    "receiver.wrong-time": Clock("gnss", -3_600.0, confirmed=True),
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -118,6 +127,20 @@ def test_what_can_not_be_looked_at_is_skipped() -> None:
     told = lines(uplink=replace(UPLINK, stage="connect", error="refused"))
     assert [told[check].outcome for check in ("dns", "tls", "login", "hub")] == [Outcome.PASSED] + [Outcome.SKIPPED] * 3
     assert lines(uplink=replace(UPLINK, tls=False))["tls"].outcome is Outcome.SKIPPED
+
+
+def test_what_follows_from_another_fault_is_not_blamed_too() -> None:
+    assert failed(receiver=BLIND, clock=Clock("nobody")) == ["receiver.no-fix"]
+    assert failed(adapter=replace(ADAPTER, ready=False, grade="poor")) == ["adapter.poor"]
+    parked = lines(adapter=replace(ADAPTER, resting=True, ready=False))["vehicle"]
+    assert parked.outcome is Outcome.SKIPPED
+    assert failed(receiver=replace(RECEIVER, fresh=False)) == ["receiver.stale"]
+    assert failed(receiver=replace(RECEIVER, fresh=False, rejected={"no-fix": 9})) == ["receiver.no-fix"]
+    noisy = lines(receiver=replace(RECEIVER, rejected={"checksum": 50}))
+    assert (noisy["receiver"].fault, noisy["position"].outcome) == ("receiver.line-noise", Outcome.PASSED)
+    assert failed(receiver=replace(RECEIVER, same_place=6)) == ["receiver.frozen"]
+    assert lines(uplink=replace(UPLINK, ack_ms=None, linked_s=90.0))["hub"].text == "linked for 90 s"
+    assert lines(receiver=replace(BLIND, heard=0))["receiver"].text == "/dev/gnss is silent"
 
 
 def test_a_clone_and_a_repaired_rollover_pass_and_are_told() -> None:

@@ -327,6 +327,21 @@ async def test_a_topic_of_the_broker_itself_is_denied_and_counted(yard: Yard, to
 # Bad manners.
 
 
+async def test_a_port_check_is_no_refused_login(
+    yard: Yard, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As doctors and monitors do it: connect, and close without a word. Who says something wrong is told with the address."""
+    monkeypatch.setattr("hub.adapters.broker.LOGIN_S", 0.3)
+    _reader, writer = await asyncio.open_connection("127.0.0.1", yard.port)
+    writer.close()
+    await eventually(lambda: yard.watch.count("broker.knocked") == 1)
+    assert yard.watch.count("broker.refused") == 0
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert await answer_to(yard, b"\x30\x02ab") == b""
+    await eventually(lambda: yard.watch.count("broker.refused", reason="protocol") == 1)
+    assert any("at=127.0.0.1" in record.getMessage() for record in caplog.records)
+
+
 async def raw_session(yard: Yard, who: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", yard.port)
     writer.write(connect_packet(who, who, SECRETS[who]))

@@ -57,3 +57,13 @@ def test_epochs_that_hold_none() -> None:
         assert fix_of(epoch(**missing)) == Rejected("no-fix")
     assert fix_of(epoch(at_ms=None)) == Rejected("no-date")
     assert fix_of(epoch(speed_mps=700.0)) == Rejected("field", "speed")
+
+
+def test_a_week_rollover_is_no_step_back() -> None:
+    gate, now_ms, era_ms = Gate(), 1_800_000_000_000, 1024 * 7 * 86_400_000
+    for at_ms in (now_ms, now_ms + 1_000 - era_ms, now_ms + 2_000 - era_ms, now_ms + 3_000):
+        fix = Fix(at_ms, 41.0, -96.0)
+        assert gate.check(fix) == fix
+    late = Gate()
+    late.check(Fix(now_ms, 41.0, -96.0))
+    assert isinstance(late.check(Fix(now_ms - era_ms - 1_000, 41.0, -96.0)), Rejected)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from agent.core.gnss.gpsd import LINE_LIMIT, Parser
+from agent.core.gnss.gpsd import LINE_LIMIT, Parser, Sieve, position
 from agent.core.gnss.sky import Antenna, Satellite, Sky
-from bench import agree
+from bench import agree, gpsd322
 from wire.messages import Fix, Mode, Quality, Rejected
 
 RECORDINGS = Path(__file__).parents[3] / "recordings" / "gpsd"
@@ -187,5 +187,25 @@ def test_what_gpsd_really_said_at_any_cut(name: str) -> None:
 
 def test_what_is_valid_is_counted_with_or_without_a_fix() -> None:
     parser = Parser()
-    parser.feed(b'{"class":"VERSION"}\nnoise\n[1]\n{"class":"TPV","mode":1}\n')
-    assert (parser.speaks, parser.heard) == ("gpsd's JSON", 2)
+    parser.feed(b'{"class":"VERSION"}\n{"class":"WATCH"}\nnoise\n[1]\n{}\n{"class":"TPV","mode":1}\n{"class":"SKY"}\n')
+    assert (parser.speaks, parser.heard) == ("gpsd's JSON", 2), "what gpsd says of itself is not a receiver that speaks"
+
+
+def test_what_gpsd_says_of_itself_is_left_out() -> None:
+    sieve, got = Sieve(), b""
+    data = b'{"class":"VERSION"}\r\nSSH-2.0\r\n{"class":"DEVICES","devices":[]}\n' + line(TPV)
+    for i in range(len(data)):
+        got += sieve.feed(data[i : i + 1])
+    assert got == b"SSH-2.0\r\n" + line(TPV)
+    assert sieve.feed(b"x" * (LINE_LIMIT + 1)) == b"x" * (LINE_LIMIT + 1), "what never ends is the parser's to judge"
+    assert sieve.feed(b'\n{"class":"ERROR","message":"no"}\n{"class":"SKY"}\n') == b'\n{"class":"SKY"}\n'
+    assert sieve.error == "no"
+    assert (sieve.feed(b'{"class":"ERROR"\n'), sieve.error) == (b"", "an error")
+
+
+def test_every_report_of_gpsd_3_22_and_what_comes_out() -> None:
+    found = [gpsd322.held(*each) for each in gpsd322.recordings()]
+    assert len(found) == 73
+    assert all(each.reports_same == each.reports for each in found)
+    assert {each.name for each in found if each.times_same < each.times} == set(gpsd322.WHY)
+    assert position(without("lon"), {}) == Rejected("no-fix")

@@ -7,7 +7,7 @@ import pytest
 
 from agent.core.gnss import receiver
 from agent.core.rig import faults as rig_faults
-from agent.core.rig.faults import FAULTS, Planted, State, names_at, planted, step
+from agent.core.rig.faults import FAULTS, Planted, State, known, names_at, planted, step
 from agent.core.rig.sentences import made
 from wire.messages import Fix, Mode, Rejected
 
@@ -138,8 +138,28 @@ def test_not_written_as_it_should_be(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["quiet", "obd:frozen", "gnss:buffer-full"])
 def test_no_such_fault(text: str) -> None:
-    with pytest.raises(ValueError, match=r"known are silent, unplugged, .*stale, obd:buffer-full"):
+    with pytest.raises(ValueError, match=r"^no such fault"):
         planted(text, {"buffer-full"})
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("antena-open@5", "; meant antenna-open or antenna-short?"), ("bufer-full", "; meant obd:buffer-full?"),
+        ("antenna", "; meant antenna-open or antenna-short?"), ("quiet", ""), ("obd:silence", "; meant silent?"),
+    ],
+)  # fmt: skip
+def test_what_may_have_been_meant(text: str, near: str) -> None:
+    with pytest.raises(ValueError, match="no such fault") as caught:
+        planted(text, {"buffer-full"})
+    assert str(caught.value) == f"no such fault{near}"
+
+
+def test_all_that_are_known_in_lines() -> None:
+    lines = known({"buffer-full", "asleep"})
+    assert all(len(line) <= 100 for line in lines)
+    assert lines[0].startswith("known are silent, unplugged, ")
+    assert " ".join(lines).endswith("stale; obd:asleep, obd:buffer-full")
 
 
 def test_when_they_are_on() -> None:
