@@ -19,7 +19,8 @@ from wire.errors import SilentError, UnavailableError
 from wire.messages import Fix, Live, Reading, Rejected
 from wire.ops.watch import WatchCall
 
-SILENCE_S = 0.08
+SILENCES_S = (0.08, 0.32)
+"""A short silence ends a burst that is whole by what was learned; after the long one behind it, any burst is over."""
 NO_FIX_MS = 4_000
 DEVICES = {"gnss": "receiver", "obd": "adapter"}
 REOPEN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -27,7 +28,7 @@ STEADY_MS = 10_000
 
 
 class Parser(Protocol):
-    """Bytes in, fixes and refusals out; `flush` gives what is complete when the line falls silent.
+    """Bytes in, fixes and refusals out; `pause` gives what is complete when the line falls silent, `flush` what there is.
 
     `heard` counts what was valid, with or without a fix; `speaks` names the language.
     """
@@ -41,8 +42,11 @@ class Parser(Protocol):
     def feed(self, chunk: bytes) -> Sequence[Fix | Rejected | Sky | Antenna]:
         """Take what has arrived."""
 
+    def pause(self) -> Sequence[Fix | Rejected | Sky | Antenna]:
+        """The line is silent for a moment."""
+
     def flush(self) -> Sequence[Fix | Rejected | Sky | Antenna]:
-        """The line is silent."""
+        """The line is silent: whatever was under way is over."""
 
 
 @dataclass(slots=True)
@@ -141,24 +145,24 @@ class Senses:
     limits: alarms.Config = field(default_factory=alarms.Config)
 
 
-async def with_silence(chunks: AsyncIterator[bytes], silence_s: float) -> AsyncIterator[bytes]:
-    """The chunks, and an empty one whenever the line has been silent for a while after some."""
+async def with_silence(chunks: AsyncIterator[bytes], silences_s: Sequence[float]) -> AsyncIterator[bytes]:
+    """The chunks, and after some an empty one for each of the silences that follow one another."""
     pending: asyncio.Task[bytes] | None = None
-    spoke = False
+    waits: list[float] = []
     try:
         while True:
             if pending is None:
                 pending = asyncio.ensure_future(anext(chunks, b""))
-            done, _ = await asyncio.wait({pending}, timeout=silence_s if spoke else None)
+            done, _ = await asyncio.wait({pending}, timeout=waits[0] if waits else None)
             if not done:
-                spoke = False
+                waits.pop(0)
                 yield b""
                 continue
             chunk = pending.result()
             pending = None
             if not chunk:
                 return
-            spoke = True
+            waits = [*silences_s]
             yield chunk
     finally:
         if pending is not None:
@@ -169,16 +173,17 @@ async def with_silence(chunks: AsyncIterator[bytes], silence_s: float) -> AsyncI
 
 async def collect(door: Bytes, parser: Parser, senses: Senses) -> None:
     """Receiver to outbox and live lane: bytes, fix, row; motion, sample. Ends with UnavailableError."""
-    fresh, vehicle = True, senses.vehicle
+    fresh, silences, vehicle = True, 0, senses.vehicle
     vehicle.line = hearing.opened(vehicle.last_line, door.place, parser.speaks, senses.clock.mono_ms())
     try:
-        async for chunk in with_silence(door.chunks(), SILENCE_S):
+        async for chunk in with_silence(door.chunks(), SILENCES_S):
             if fresh:
                 senses.watch("gnss.opened")
                 vehicle.troubles.pop("gnss", None)
                 vehicle.opened_ms, vehicle.first_fix_ms, fresh = senses.clock.mono_ms(), None, False
             before = parser.heard
-            items = parser.feed(chunk) if chunk else parser.flush()
+            silences = 0 if chunk else silences + 1
+            items = parser.feed(chunk) if chunk else parser.pause() if silences == 1 else parser.flush()
             if chunk:
                 _listen(hearing.Heard.VALID if parser.heard > before else hearing.Heard.NOISE, senses)
                 names.count(vehicle.kinds, chunk)

@@ -96,7 +96,7 @@ RMC = b"$GNRMC,021417.00,A,3725.58362,N,12205.61915,W,0.028,65.13,070220,13.06,E
 async def test_bytes_become_records_and_noise_is_counted() -> None:
     s = senses()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(collect(Door(b"$GPRMC,bad*00\r\n", RMC, ends=False), receiver.Parser(), s), 0.4)
+        await asyncio.wait_for(collect(Door(b"$GPRMC,bad*00\r\n", RMC, ends=False), receiver.Parser(), s), 0.9)
     assert s.watch.count("gnss.rejected") > 0  # type: ignore[attr-defined]  # the watch of this test is a Watch
     await s.recorder.commit()
     assert [row.kind for row in await box(s).read(1, 9)] == [Kind.FIX]
@@ -143,12 +143,12 @@ async def test_a_crowded_window_closes_early() -> None:
     assert s.recorder.waiting == 700
 
 
-async def test_silence_is_told_once_after_some_bytes() -> None:
-    heard = with_silence(Door(b"a", b"b", ends=False).chunks(), 0.02)
-    assert [await anext(heard) for _ in range(3)] == [b"a", b"b", b""]
+async def test_each_silence_is_told_once_after_some_bytes() -> None:
+    heard = with_silence(Door(b"a", b"b", ends=False).chunks(), (0.02, 0.02))
+    assert [await anext(heard) for _ in range(4)] == [b"a", b"b", b"", b""]
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(anext(heard), 0.3)
-    assert [c async for c in with_silence(Door(b"a").chunks(), 0.02)] == [b"a"]
+    assert [c async for c in with_silence(Door(b"a").chunks(), (0.02, 0.02))] == [b"a"]
 
 
 async def test_the_adapter_is_asked_and_its_end_is_told() -> None:

@@ -50,10 +50,13 @@ class Reader:
         return self.framer.heard
 
     def feed(self, chunk: bytes) -> list[Told]:
-        for frame in self.framer.feed(chunk):
+        self._read(self.framer.feed(chunk))
+        return self.given()
+
+    def _read(self, frames: list[Frame]) -> None:
+        for frame in frames:
             if self.hears(frame):
                 self.take(frame)
-        return self.given()
 
     def hears(self, frame: Frame) -> bool:
         """Whether a frame is to be read: of two languages that tell the same only one is."""
@@ -67,9 +70,7 @@ class Reader:
 
     def end(self) -> list[Told]:
         """Nothing more comes."""
-        for frame in self.framer.give_up(ended=True):
-            if self.hears(frame):
-                self.take(frame)
+        self._read(self.framer.give_up(ended=True))
         self.merger.close()
         return self.given()
 

@@ -57,6 +57,8 @@ def test_epochs_that_hold_none() -> None:
         assert fix_of(epoch(**missing)) == Rejected("no-fix")
     assert fix_of(epoch(at_ms=None)) == Rejected("no-date")
     assert fix_of(epoch(speed_mps=700.0)) == Rejected("field", "speed")
+    for alt_m in (-1_001.0, 235_960.0):
+        assert fix_of(epoch(alt_m=alt_m)) == Rejected("field", "altitude")
 
 
 def test_a_week_rollover_is_no_step_back() -> None:

@@ -1,8 +1,24 @@
 """Framing: every kind of frame, whole, cut, broken, foreign; at any cut the same."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from agent.core.gnss.framing import LINE_LIMIT, UBX_LIMIT, Frame, Framer, Ubx, crc24q, fits, fletcher
+from agent.core.gnss import framing
+from agent.core.gnss.framing import (
+    CREDIT,
+    CREDIT_PER_BYTE,
+    LINE_LIMIT,
+    UBX_LIMIT,
+    Frame,
+    Framer,
+    Ubx,
+    casic_sum,
+    crc24q,
+    fits,
+    fletcher,
+)  # fmt: skip
 from wire.messages import Rejected
 
 RMC = b"$GPRMC,,V,,,,,,,,,,N*53\r\n"
@@ -34,6 +50,7 @@ def casic(payload: bytes) -> bytes:
 SIRF = b"\xa0\xa2\x00\x02$G\x00\x6b\xb0\xb3"
 SKYTRAQ = b"\xa0\xa1\x00\x02$G\x63\r\n"
 UBX = ubx(0x0161, b"\x24$G\n")
+TAG = b"\\s:r3669961,c:1120959341*7B\\"
 GARBAGE, CUT = Rejected("garbage"), Rejected("cut", "GPRMC,")
 
 CASES: dict[str, tuple[bytes, list[Frame]]] = {
@@ -68,6 +85,13 @@ CASES: dict[str, tuple[bytes, list[Frame]]] = {
     "CASIC with a wrong checksum": (casic(b"1234")[:-1] + b"\xff" + RMC, [GARBAGE, SAID]),
     "CASIC of odd length": (b"\xba\xce\x03\x00\x01\x03" + RMC, [GARBAGE, SAID]),
     "not CASIC": (b"\xba\x00" + RMC, [GARBAGE, SAID]),
+    "a comment ended by a carriage return": (b"# lines of an old computer\r" + RMC[:-1] + b"#\r" + RMC, [SAID, SAID]),
+    "a TAG block": (TAG + RMC + TAG + UBX, [SAID, Ubx(0x0161, b"\x24$G\n")]),
+    "a TAG block with a wrong checksum": (TAG[:-2] + b"9\\" + RMC, [GARBAGE, SAID]),
+    "a backslash": (b"\\" + RMC + RMC + b"\\s:r1" + RMC, [GARBAGE, SAID, SAID, GARBAGE, SAID]),
+    "the time of a logger before each sentence": ((b"2024-01-01 00:00:00.000 " + RMC) * 3 + RMC + b"x " + RMC, [
+        GARBAGE, SAID, SAID, SAID, SAID, GARBAGE, SAID,
+    ]),
     "noise is told once": (b"\xff\xfe\n\xff\n" + RMC + b"\xff\n", [GARBAGE, SAID, GARBAGE]),
 }  # fmt: skip
 
@@ -131,3 +155,38 @@ def test_checksums() -> None:
 def test_a_few_zeros_are_padding_and_many_are_noise() -> None:
     assert [item for item in Framer().feed(bytes(8) + b"\r\n$") if isinstance(item, Rejected)] == []
     assert [item.reason for item in Framer().feed(bytes(5_000) + b"\r\n$") if isinstance(item, Rejected)] == ["garbage"]
+
+
+HOSTILE = {
+    "ubx": b"\xb5\x62\x01\x07\xf0\x1f", "rtcm": b"\xd3\x03\xff", "casic": b"\xba\xce\xf0\x1f\x01\x01", "sirf": b"\xa0\xa2\x1f\xf0",
+    "dollar": b"$", "hash": b"\n#", "tag": b"\\", "json": b'\n{"a":',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_checked_in_vain_is_bounded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """60 kB of claims cost no more than the credit; counted in bytes, so that a busy machine changes nothing."""
+    checked = 0
+    for check in (fletcher, crc24q, casic_sum):
+
+        def counting(data: bytes, check: Callable[[bytes], Any] = check) -> Any:
+            nonlocal checked
+            checked += len(data)
+            return check(data)
+
+        monkeypatch.setattr(framing, check.__name__, counting)
+    data = HOSTILE[name] * (60_000 // len(HOSTILE[name]))
+    framer = Framer()
+    for at in range(0, len(data), 512):
+        framer.feed(data[at : at + 512])
+    assert checked <= CREDIT + CREDIT_PER_BYTE * len(data) + 2 * UBX_LIMIT
+    framer.give_up()
+    assert framer.feed(b"\n" + RMC)[-1:] == [SAID]
+
+
+def test_after_hostile_bytes_frames_are_heard_again() -> None:
+    framer = Framer()
+    for _ in range(20):
+        framer.feed(HOSTILE["ubx"] * 500)
+    framer.feed(bytes(UBX_LIMIT))
+    assert [frame for _ in range(9) for frame in framer.feed(UBX) if isinstance(frame, Ubx)] != []

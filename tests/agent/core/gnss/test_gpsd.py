@@ -209,3 +209,7 @@ def test_every_report_of_gpsd_3_22_and_what_comes_out() -> None:
     assert all(each.reports_same == each.reports for each in found)
     assert {each.name for each in found if each.times_same < each.times} == set(gpsd322.WHY)
     assert position(without("lon"), {}) == Rejected("no-fix")
+
+
+def test_a_pause_says_nothing() -> None:
+    assert Parser().pause() == []

@@ -117,3 +117,24 @@ def test_a_date_goes_on_over_midnight_only_for_a_vehicle() -> None:
 
 def test_sentences_are_checked_by_the_framing() -> None:
     assert nmea.fits(b"GPRMC,,V,,,,,,,,,,N*53")
+
+
+def test_a_time_without_its_date() -> None:
+    """A vehicle forgets a date that this sentence used to tell; a recording goes on with it, as gpsd does."""
+    for past_midnight, kind, day, mask in ((True, b"RMC", None, TIME), (True, b"ZDA", 7, TIME), (False, b"RMC", 7, 0)):
+        said = talk(past_midnight=past_midnight)
+        said.day = 7
+        said.dated.add(b"RMC")
+        assert (said.undated(kind, b"120000.00"), said.day) == (mask, day)
+        assert said.undated(kind, b"x") == 0
+
+
+def test_nonsense_leaves_no_trace() -> None:
+    said = talk()
+    said.told_time(b"120000")
+    kept = said.kept()
+    said.told_time(b"120001")
+    said.day = 9
+    assert said.kept() != kept
+    said.back_to(kept)
+    assert said.kept() == kept

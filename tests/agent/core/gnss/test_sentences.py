@@ -138,3 +138,12 @@ def test_what_is_no_view_is_nothing(body: str) -> None:
 
 def test_a_sentence_with_too_few_fields_is_told() -> None:
     assert Rejected("field", "GPRMC") in told("GPRMC,120000,A,5212.0,N")
+
+
+def test_what_is_called_not_valid_has_no_quality() -> None:
+    assert last(RMC, GGA.format(0)).quality is Quality.NONE
+    assert last(RMC, GGA.format(1)).quality is Quality.GNSS
+
+
+def test_a_date_with_an_unreadable_time_is_none() -> None:
+    assert last("GPRMC,12:00,A,5212.0,N,00506.0,E,,,010624,,").at_ms is None
