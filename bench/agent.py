@@ -14,13 +14,14 @@ import psutil
 from agent.core.rig.sentences import sentence
 from bench.yard import Gateway, Hub
 from hub.clients.stream import Stream
+from wire import BUILT_MS
 from wire.errors import UnavailableError
 from wire.ops import clock
 
 RECORDING = Path(__file__).parent.parent / "tests" / "recordings" / "nds-drive33.csv.gz"
 SETTLE_S, WATCH_S = 8.0, 40.0
 DAY = 86_400
-T0_S = 1_795_000_000
+T0_S = BUILT_MS // 1000
 
 
 @dataclass(frozen=True, slots=True)
