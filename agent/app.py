@@ -47,11 +47,11 @@ async def _run(settings: AgentSettings, where: Login) -> None:
     place = receiver(settings)[0].place
     watch("agent.start", version=VERSION, device=settings.device.id, hub=settings.hub.url, receiver=place)
     try:
+        await _tell_start(outbox.cut_off, senses)
         await together(
             _sense_position(settings, senses),
             *([] if settings.obd is None else [_sense_bus(settings.obd, senses)]),
             watch_fixes(senses),
-            _tell_start(outbox.cut_off, senses),
             keep_guard(_guard(settings, senses)),
             recorder.keep_committing(),
             recorder.keep_dating(),
@@ -121,11 +121,10 @@ def _guard(settings: AgentSettings, senses: Senses) -> Guard:
 
 
 async def _tell_start(cut_off: str | None, senses: Senses) -> None:
-    """Whether the session before this one was cut off: by the machine's end, or only the agent's. Then it is done."""
+    """Whether the session before this one was cut off: by the machine's end, or only the agent's."""
     if cut_off is not None:
         same = cut_off == senses.clock.now().boot
         await senses.recorder.add_event("restarted" if same else "power-restored", None, {"cut_off": True})
-    await asyncio.get_running_loop().create_future()
 
 
 async def _tell_state(settings: AgentSettings, uplink: Uplink, watch: Watch) -> None:

@@ -38,7 +38,7 @@ class Supply(Protocol):
 
 @dataclass(slots=True)
 class Guard:
-    """What the guard goes by. `parked` is how the live lane beats while the battery is well."""
+    """What the guard goes by. `parked_ms` is how seldom the live lane beats while parked and the battery is well."""
 
     senses: Senses
     config: guardian.Config

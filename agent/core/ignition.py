@@ -37,6 +37,11 @@ def batteries(voltage_v: float) -> int:
     return 2 if voltage_v > TRUCK_V else 1
 
 
+def charging(voltage_v: float) -> bool:
+    """Whether only an alternator, a converter or a charger makes such a voltage."""
+    return voltage_v > CHARGING_V * batteries(voltage_v)
+
+
 def step(state: State, reading: Reading, now_ms: int, *, rest_v: float | None = None) -> tuple[State, str | None]:
     """The next state, and `ignition-on` or `ignition-off` when that has just become certain."""
     seen = _seen(reading, rest_v)
@@ -61,6 +66,5 @@ def _seen(reading: Reading, rest_v: float | None) -> bool | None:
     voltage_v = reading.voltage_v
     if voltage_v is None:
         return None
-    charging = voltage_v > CHARGING_V * batteries(voltage_v)
     risen = rest_v is not None and voltage_v > rest_v + RISE_V * batteries(voltage_v)
-    return True if charging or risen else None
+    return True if charging(voltage_v) or risen else None

@@ -7,8 +7,6 @@ from wire.messages import Reading
 from wire.signals import SIGNALS
 
 MAX_AGE_MS = 15_000
-CHARGING_V = 13.2
-"""A battery at rest has at most 12.8 V; above this an alternator or converter is feeding it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,10 @@ def step(state: State, value: BusValue, now_ms: int) -> State:
 
 
 def reading(state: State, now_ms: int, max_age_ms: int = MAX_AGE_MS) -> Reading:
-    """What is known at `now_ms`. Ignition: rpm above zero, or a charging voltage; else unknown."""
+    """What is known at `now_ms`. What follows of it for the ignition is `core.ignition`'s."""
     fresh: dict[str, float] = {}
     for signal in SIGNALS:
         value = state.values.get(signal.key)
         if value is not None and now_ms - value.at_ms <= max_age_ms:
             fresh[signal.field] = value.value
-    on = fresh.get("rpm", 0.0) > 0.0 or fresh.get("voltage_v", 0.0) > CHARGING_V
-    return Reading(**fresh, ignition=True if on else None)
+    return Reading(**fresh, ignition=None)

@@ -17,8 +17,8 @@ The caller: `feed` what came (b"" when woken), then send what `next_command` say
 
 from dataclasses import dataclass, field
 
+from agent.core.ignition import charging
 from agent.core.obd.answers import Answer, Kind, announces, split, understand
-from agent.core.obd.bus import CHARGING_V
 from agent.core.obd.commands import CAN, command_bytes
 from agent.core.obd.elm_rules import GAP_MS, LADDER, RESET_AGAIN_MS, RULES, SEARCH_MS, SETUP, Phase
 from agent.core.obd.elm_setup import SetUp
@@ -210,7 +210,7 @@ class Elm327(SetUp):
             self._voltage_due_ms = now_ms
             self._plan.again(VOLTAGE, now_ms)
         for item in told:
-            if self._phase is Phase.ASLEEP and item.value > CHARGING_V >= self._volts:
+            if self._phase is Phase.ASLEEP and charging(item.value) and not charging(self._volts):
                 self._search_due_ms, self._searches = now_ms, 0
             self._volts = item.value
 

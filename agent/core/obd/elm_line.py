@@ -3,6 +3,7 @@
 What an answer means is `agent.core.obd.elm327`, which builds on this.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from agent.core.obd.answers import announces, in_progress, packed, split
@@ -30,7 +31,7 @@ class Reopen:
 Out = Item | BusState | Reopen
 
 
-class Line:
+class Line(ABC):
     """Bytes in; `_answered` is called with what stands before a prompt, `_blame` with a request that came to nothing."""
 
     def __init__(self, memory: Memory, plan: Plan, *, quiet_ms: int) -> None:
@@ -51,11 +52,13 @@ class Line:
     def phase(self) -> Phase:
         return self._phase
 
+    @abstractmethod
     def _answered(self, answer: bytes, now_ms: int) -> None:
-        raise NotImplementedError
+        """What stood before a prompt."""
 
+    @abstractmethod
     def _blame(self, now_ms: int, *, silent: bool = False) -> bool:
-        raise NotImplementedError
+        """A request came to nothing; whether it was a trick that is given up, and not the adapter."""
 
     def feed(self, chunk: bytes, now_ms: int) -> list[Out]:
         """Take in what came, also nothing; values and what went wrong come out."""

@@ -1,5 +1,7 @@
 """The set-up of an ELM327: its banner, the settings it takes or refuses, and the protocol that it has found."""
 
+from abc import abstractmethod
+
 from agent.core.obd.answers import announces, split, written
 from agent.core.obd.commands import PROTOCOL_NAMES
 from agent.core.obd.elm_line import Line
@@ -21,8 +23,9 @@ class SetUp(Line):
         self._headers = self._auto = False
         self._named = ""
 
+    @abstractmethod
     def _ready(self) -> None:
-        raise NotImplementedError
+        """The vehicle has answered."""
 
     def _started(self, answer: bytes, now_ms: int) -> None:
         """After a reset: the banner, or again; a prompt without banner ends something of before."""
