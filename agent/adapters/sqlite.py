@@ -94,12 +94,12 @@ class SqliteOutbox:
 
     async def _load(self, now: Moment) -> None:
         await self._boot(now.boot)
+        self.cut_off = await self._meta("session") or None
+        await self._db.execute(SQL["set_meta"], ("session", now.boot))
         self.store = await self._meta("store") or ""
         if not self.store:
             await self._begin_store(now)
             return
-        self.cut_off = await self._meta("session") or None
-        await self._db.execute(SQL["set_meta"], ("session", now.boot))
         self._undated_boot = await self._meta("undated_boot") or ""
         self._first_open = await self._number("first_open")
         self.acked = int(await self._meta("acked") or 0)

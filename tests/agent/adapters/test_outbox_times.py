@@ -142,3 +142,16 @@ async def test_an_outbox_of_before_gets_the_columns(tmp_path: Path) -> None:
     await box.put([an_event(20, T + 20)])
     assert await whole(box) == [(Kind.FIX, T), (Kind.EVENT, T + 20)]
     await box.close()
+
+
+async def test_a_session_that_was_not_closed_is_known_as_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    first = await SqliteOutbox.open(path, now=Moment(T, "first-boot", 0))
+    assert first.cut_off is None
+    await first._db.close()  # as after a power cut: nothing of ours runs
+    second = await SqliteOutbox.open(path, now=Moment(T, BOOT, 0))
+    assert second.cut_off == "first-boot"
+    await second.close()
+    third = await SqliteOutbox.open(path, now=Moment(T, BOOT, 0))
+    assert third.cut_off is None
+    await third.close()
