@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from agent.core import alarms, guardian, ignition, motion, sampler
+from agent.core import alarms, dynamics, guardian, ignition, motion, odometer, sampler
 from agent.core.gnss import hearing, names, plausible
 from agent.core.gnss.sky import Antenna, Sky
 from agent.core.obd import bus
@@ -61,6 +61,8 @@ class Vehicle:
     battery: guardian.State = field(default_factory=guardian.State)
     rest_ms: int | None = None
     moving: motion.State = field(default_factory=motion.State)
+    dynamics: "dynamics.State" = field(default_factory=dynamics.State)
+    driven: odometer.State = field(default_factory=odometer.State)
     alarming: alarms.State = field(default_factory=alarms.State)
     present: dict[str, bool] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
@@ -277,13 +279,17 @@ async def take(told: Fix, senses: Senses) -> None:
     senses.recorder.add_fix(fix, reading)
     if senses.recorder.crowded:
         await senses.recorder.commit()
+    vehicle.driven = odometer.step(vehicle.driven, fix, reading)
+    vehicle.dynamics = dynamics.step(vehicle.dynamics, fix, reading)
+    fix = vehicle.dynamics.fix or fix
     vehicle.moving = motion.step(vehicle.moving, fix, reading)
     await _alarm(fix, reading, now_ms, senses)
     lane = senses.live
     if lane.linked:
         lane.state, live = sampler.step(
-            lane.state, fix, reading, vehicle.moving.motion, lane.config, waiting=senses.recorder.waiting
-        )
+            lane.state, fix, reading, vehicle.moving.motion, lane.config,
+            waiting=senses.recorder.waiting, trend=vehicle.dynamics.trend,
+        )  # fmt: skip
         if live is not None:
             lane.offer(live)
 
@@ -317,12 +323,15 @@ async def _absent(device: str, error: UnavailableError, senses: Senses) -> None:
 
 def current(senses: Senses) -> Live | None:
     """The live message of the last fix: what goes out first on a new link."""
-    fix = senses.vehicle.fix
+    vehicle, lane = senses.vehicle, senses.live
+    fix = vehicle.dynamics.fix
     if fix is None:
         return None
-    reading = senses.vehicle.reading(senses.clock.mono_ms())
-    lane = senses.live
-    return sampler.live_of(fix, reading, lane.config, waiting=senses.recorder.waiting, held=lane.state.basis)
+    reading = vehicle.reading(senses.clock.mono_ms())
+    return sampler.first(
+        lane.state, fix, reading, lane.config,
+        waiting=senses.recorder.waiting, trend=vehicle.dynamics.trend,
+    )  # fmt: skip
 
 
 async def watch_fixes(senses: Senses) -> None:

@@ -220,7 +220,7 @@ def _good_position(seen: Receiver) -> Line:
 
 
 ODD = (
-    ("null-island", "null-island"), ("frozen", "frozen"), ("repeated", "stale"), ("back-in-time", "back-in-time"),
+    ("null-island", "null-island"), ("frozen", "frozen"), ("same-place", "frozen"), ("repeated", "stale"), ("back-in-time", "back-in-time"),
     ("time-leap", "back-in-time"), ("jump", "jumps"),
 )  # fmt: skip
 """Reasons of refusal, and the fault that a share of them above `SHARE_OF_REFUSED` (jumps: `SHARE_OF_NOISE`) means."""

@@ -4,7 +4,8 @@ Rules, in this order:
   moving   the vehicle's speed has been at least `MOVING_MPS` (GNSS), or the bus says more than 0 km/h
   idling   it stands, and the ignition is on, or it has stood for less than `PARKED_AFTER_MS` with the ignition unknown
   parked   it stands, and the ignition is off, or it has stood for `PARKED_AFTER_MS` with the ignition unknown
-The bus is believed before the receiver when it stands still: GNSS speed wanders, a wheel sensor at 0 does not.
+The bus is believed before the receiver when it stands still: GNSS speed wanders, a wheel sensor at 0 does not. So is an
+ignition that is off. Only a speed that no receiver wanders to (`CARRIED_MPS`) speaks against them: a ferry, a flatbed.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from wire.messages import Fix, Reading
 
 STANDING_MPS = 0.5
 MOVING_MPS = 1.0
+CARRIED_MPS = 3.0
 PARKED_AFTER_MS = 180_000
 
 
@@ -34,10 +36,11 @@ class State:
 
 
 def standing(fix: Fix, reading: Reading) -> bool:
-    """Whether the vehicle stands, by the bus if it speaks, else by the receiver."""
-    if reading.speed_kph is not None and reading.speed_kph == 0:
-        return True
-    return (fix.speed_mps or 0.0) < STANDING_MPS and not reading.speed_kph
+    """Whether the vehicle stands, by bus and ignition if they speak, else by the receiver."""
+    speed_mps = fix.speed_mps or 0.0
+    if reading.speed_kph == 0 or (reading.ignition is False and not reading.speed_kph):
+        return speed_mps < CARRIED_MPS
+    return speed_mps < STANDING_MPS and not reading.speed_kph
 
 
 def step(state: State, fix: Fix, reading: Reading) -> State:

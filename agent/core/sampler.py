@@ -1,14 +1,21 @@
 """Decides which fixes go out on the live lane: those at which the hub's prediction would be off by more than ε.
 
 The basis is what the hub predicts from: the message in flight, else the last one acknowledged. It is the message as
-decoded from its own bytes, so rounding counts. A message also goes out on a heartbeat, on `force` (an event, a
-reconnect, watch), and when the hub turns out to hold something older than the basis.
-Below `STANDING_MPS` the position is held with speed 0; a held vehicle is released by `RELEASE_AFTER` fixes in a row
-that are farther away than max(ε, 3 × accuracy), so receiver noise drives no phantom metres.
+decoded from its own bytes, so rounding counts. A message also goes out on a heartbeat, when the ignition changes, on
+`force` (an event, a reconnect), and when the hub turns out to hold something older than the basis.
+
+What a message says of the motion is chosen so that it stays true for long: acceleration and turn rate act for 2 s in
+`wire.predict`, so they are worth what they will have done by then. The gains are measured (docs/performance.md): brakes go
+on for longer than they were seen, most turns end sooner.
+
+A standing vehicle is held at its place with speed 0; it is released by `RELEASE_AFTER` fixes in a row that are farther
+away than max(ε, 3 × accuracy), so receiver noise drives no phantom metres. Until then such a fix is `held`: it is kept
+in the history, and it does not count as the truth of the live lane.
 """
 
 from dataclasses import dataclass, replace
 
+from agent.core.dynamics import Trend
 from agent.core.motion import Motion, standing
 from wire.codec import decode_live, encode_live
 from wire.geo import distance_m
@@ -16,6 +23,12 @@ from wire.messages import Fix, Live, Reading
 from wire.predict import HEARTBEAT_MOVING_MS, HEARTBEAT_PARKED_MS, predict
 
 RELEASE_AFTER = 3
+BRAKING, SPEEDING, TURNING = 1.5, 1.1, 0.85
+"""What of the rates seen in the last second goes into the message."""
+TOWN_MPS, ROAD_MPS, ON_THE_ROAD = 12.0, 32.0, 0.5
+"""Who goes fast changes speed for a moment, in town for good: the gains for acceleration fade from the one to the other."""
+MOST_MPS2 = 7.0
+STILL = Trend()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +42,16 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`sent` is in flight, `acked` was acknowledged; `away` counts fixes in a row off a held position."""
+    """`sent` is in flight, `acked` was acknowledged; `away` counts fixes in a row off a held position.
+
+    `held` says that the last fix was one of those.
+    """
 
     sent: Live | None = None
     acked: Live | None = None
     away: int = 0
     force: bool = True
+    held: bool = False
 
     @property
     def basis(self) -> Live | None:
@@ -42,18 +59,20 @@ class State:
         return self.sent or self.acked
 
 
-def live_of(fix: Fix, reading: Reading, config: Config, *, waiting: int, held: Live | None = None) -> Live:
-    """The live message of a fix, as the hub will decode it. A `held` one keeps its place."""
-    stands = standing(fix, reading)
-    keep = held is not None and stands and held.speed_mps == 0.0
-    place = (held.lat_deg, held.lon_deg) if held is not None and keep else (fix.lat_deg, fix.lon_deg)
-    course = fix.course_deg if fix.course_deg is not None else (held.course_deg if held else 0.0)
+def live_of(
+    fix: Fix, reading: Reading, config: Config, *, waiting: int, keep: Live | None = None, trend: Trend = STILL
+) -> Live:
+    """The live message of a fix, as the hub will decode it; at the place of `keep` if that is given."""
+    goes = fix.course_deg is not None and not standing(fix, reading)
+    place = fix if keep is None else keep
     live = Live(
         at_ms=fix.at_ms,
-        lat_deg=place[0],
-        lon_deg=place[1],
-        speed_mps=0.0 if stands or fix.course_deg is None else (fix.speed_mps or 0.0),
-        course_deg=course,
+        lat_deg=place.lat_deg,
+        lon_deg=place.lon_deg,
+        speed_mps=(fix.speed_mps or 0.0) if goes else 0.0,
+        course_deg=fix.course_deg if fix.course_deg is not None else keep.course_deg if keep else 0.0,
+        accel_mps2=_accel(trend, fix.speed_mps or 0.0) if goes else 0.0,
+        turn_dps=TURNING * trend.turn_dps if goes else 0.0,
         alt_m=fix.alt_m,
         accuracy_m=fix.accuracy_m,
         eps_m=config.eps_m,
@@ -64,27 +83,56 @@ def live_of(fix: Fix, reading: Reading, config: Config, *, waiting: int, held: L
     return decode_live(encode_live(live))
 
 
+def _accel(trend: Trend, speed_mps: float) -> float:
+    share = max(0.0, min(1.0, (speed_mps - TOWN_MPS) / (ROAD_MPS - TOWN_MPS)))
+    gain = (BRAKING if trend.accel_mps2 < 0.0 else SPEEDING) * (1.0 - share * (1.0 - ON_THE_ROAD))
+    return max(-MOST_MPS2, min(MOST_MPS2, gain * trend.accel_mps2))
+
+
+def _off_m(basis: Live, fix: Fix) -> float:
+    lat_deg, lon_deg = predict(basis, fix.at_ms)
+    return distance_m(lat_deg, lon_deg, fix.lat_deg, fix.lon_deg)
+
+
+def first(state: State, fix: Fix, reading: Reading, config: Config, *, waiting: int, trend: Trend = STILL) -> Live:
+    """What goes out without asking, as on a new link: a vehicle that stands where it stood keeps its place."""
+    basis = state.basis
+    stays = basis is not None and basis.speed_mps == 0.0 and standing(fix, reading)
+    keep = basis if basis is not None and stays and _off_m(basis, fix) <= config.eps_m else None
+    return live_of(fix, reading, config, waiting=waiting, keep=keep, trend=trend)
+
+
 def step(
-    state: State, fix: Fix, reading: Reading, motion: Motion, config: Config, *, waiting: int = 0
+    state: State, fix: Fix, reading: Reading, motion: Motion, config: Config, *, waiting: int = 0, trend: Trend = STILL
 ) -> tuple[State, Live | None]:
     """The next state, and the message to send if one is due; the caller tells what became of it."""
     basis = state.basis
     if basis is None or state.force:
-        return replace(state, away=0), live_of(fix, reading, config, waiting=waiting, held=basis)
-    lat, lon = predict(basis, fix.at_ms)
-    error_m = distance_m(lat, lon, fix.lat_deg, fix.lon_deg)
-    if error_m > config.eps_m:
-        held = basis.speed_mps == 0.0 and standing(fix, reading)
-        if not held:
-            return replace(state, away=0), live_of(fix, reading, config, waiting=waiting)
-        if error_m > max(config.eps_m, 3.0 * (fix.accuracy_m or 0.0)):
-            if state.away + 1 >= RELEASE_AFTER:
-                return replace(state, away=0), live_of(fix, reading, config, waiting=waiting)
-            return replace(state, away=state.away + 1), None
+        state = replace(state, away=0, held=False)
+        return state, first(state, fix, reading, config, waiting=waiting, trend=trend)
+    error_m = _off_m(basis, fix)
+    bound_m = min(basis.eps_m, config.eps_m)  # the hub was promised the one, and is to have the other
+    stays = basis.speed_mps == 0.0 and standing(fix, reading)
+    held = stays and error_m > bound_m
+    believable = error_m > max(bound_m, 3.0 * (fix.accuracy_m or 0.0))
+    away = state.away + 1 if held and believable else 0
+    if held or state.held or away != state.away:
+        state = replace(state, away=away, held=held)
+    if (error_m > bound_m and not held) or state.away >= RELEASE_AFTER:
+        return replace(state, away=0, held=False), live_of(fix, reading, config, waiting=waiting, trend=trend)
+    if _due(basis, fix, reading, motion, config):
+        return state, live_of(fix, reading, config, waiting=waiting, keep=basis if stays else None, trend=trend)
+    return state, None
+
+
+def _due(basis: Live, fix: Fix, reading: Reading, motion: Motion, config: Config) -> bool:
+    """Whether a message is due although the prediction holds."""
+    if reading.ignition is not None and reading.ignition != basis.ignition:
+        return True
+    if round(config.eps_m, 1) < basis.eps_m:
+        return True
     silence_ms = config.heartbeat_parked_ms if motion is Motion.PARKED else config.heartbeat_moving_ms
-    if fix.at_ms - basis.at_ms >= silence_ms:
-        return replace(state, away=0), live_of(fix, reading, config, waiting=waiting, held=basis)
-    return replace(state, away=0), None
+    return fix.at_ms - basis.at_ms >= silence_ms
 
 
 def sending(state: State, live: Live) -> State:
@@ -95,6 +143,11 @@ def sending(state: State, live: Live) -> State:
 def acknowledged(state: State, live: Live) -> State:
     """The broker has taken it."""
     return replace(state, acked=live, sent=None if state.sent == live else state.sent)
+
+
+def forced(state: State) -> State:
+    """Something has happened: the next fix goes out whatever the prediction says."""
+    return replace(state, force=True)
 
 
 def unlinked(state: State) -> State:
