@@ -39,7 +39,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(Way.UP, "pair", 1, False, 2048, "pairing"),
     Topic(Way.UP, "check", 1, False, 4096, "commissioning checklist"),
     Topic(Way.UP, "csr", 1, False, 8192, "certificate request"),
-    Topic(Way.DOWN, "ack", 1, False, 1024, "what the hub has committed"),
+    Topic(Way.DOWN, "ack", 0, False, 1024, "what the hub has committed; one that is lost is asked for again"),
     Topic(Way.DOWN, "config", 1, True, 16_384, "signed desired configuration"),
     Topic(Way.DOWN, "cmd", 1, False, 4096, "a command"),
     Topic(Way.DOWN, "pair", 1, False, 2048, "pairing"),

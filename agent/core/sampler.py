@@ -8,9 +8,10 @@ What a message says of the motion is chosen so that it stays true for long: acce
 `wire.predict`, so they are worth what they will have done by then. The gains are measured (docs/performance.md): brakes go
 on for longer than they were seen, most turns end sooner.
 
-A standing vehicle is held at its place with speed 0; it is released by `RELEASE_AFTER` fixes in a row that are farther
-away than max(ε, 3 × accuracy), so receiver noise drives no phantom metres. Until then such a fix is `held`: it is kept
-in the history, and it does not count as the truth of the live lane.
+A standing vehicle is held at its place with speed 0; it is released by fixes in a row that are farther away than
+max(ε, 3 × accuracy): by three while it settles, for receivers catch up after a stop, and by a minute of them later, for
+they wander and come back. So noise drives no phantom metres. Until then such a fix is `held`: it is kept in the history,
+and it does not count as the truth of the live lane.
 """
 
 from dataclasses import dataclass, replace
@@ -22,7 +23,12 @@ from wire.geo import distance_m
 from wire.messages import Fix, Live, Reading
 from wire.predict import HEARTBEAT_MOVING_MS, HEARTBEAT_PARKED_MS, predict
 
-RELEASE_AFTER = 3
+SETTLING_MS = 10_000
+RELEASE_SETTLING_MS, RELEASE_MS = 2_000, 60_000
+GAP_MS = 10_000
+"""After so long without a fix a vehicle that stood may have been anywhere, and settles again."""
+ACCURACY_M = 5.0
+"""Of a receiver that tells neither its accuracy nor, as a factor of this, its HDOP."""
 BRAKING, SPEEDING, TURNING = 1.5, 1.1, 0.85
 """What of the rates seen in the last second goes into the message."""
 TOWN_MPS, ROAD_MPS, ON_THE_ROAD = 12.0, 32.0, 0.5
@@ -42,16 +48,19 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`sent` is in flight, `acked` was acknowledged; `away` counts fixes in a row off a held position.
+    """`sent` is in flight, `acked` was acknowledged.
 
-    `held` says that the last fix was one of those.
+    The vehicle has been held since `stays_ms`, was seen so at `seen_ms`, and has seemed to be elsewhere since `away_ms`.
+    `held` says that the last fix was beyond ε and not believed.
     """
 
     sent: Live | None = None
     acked: Live | None = None
-    away: int = 0
     force: bool = True
     held: bool = False
+    stays_ms: int | None = None
+    seen_ms: int = 0
+    away_ms: int | None = None
 
     @property
     def basis(self) -> Live | None:
@@ -108,21 +117,37 @@ def step(
     """The next state, and the message to send if one is due; the caller tells what became of it."""
     basis = state.basis
     if basis is None or state.force:
-        state = replace(state, away=0, held=False)
-        return state, first(state, fix, reading, config, waiting=waiting, trend=trend)
+        live = first(state, fix, reading, config, waiting=waiting, trend=trend)
+        return replace(state, held=False, away_ms=None), live
     error_m = _off_m(basis, fix)
     bound_m = min(basis.eps_m, config.eps_m)  # the hub was promised the one, and is to have the other
     stays = basis.speed_mps == 0.0 and standing(fix, reading)
-    held = stays and error_m > bound_m
-    believable = error_m > max(bound_m, 3.0 * (fix.accuracy_m or 0.0))
-    away = state.away + 1 if held and believable else 0
-    if held or state.held or away != state.away:
-        state = replace(state, away=away, held=held)
-    if (error_m > bound_m and not held) or state.away >= RELEASE_AFTER:
-        return replace(state, away=0, held=False), live_of(fix, reading, config, waiting=waiting, trend=trend)
+    if stays or state.stays_ms is not None:
+        state = _hold(state, fix, stays=stays, error_m=error_m, bound_m=bound_m)
+    if error_m > bound_m and not state.held:
+        return replace(state, stays_ms=None), live_of(fix, reading, config, waiting=waiting, trend=trend)
     if _due(basis, fix, reading, motion, config):
         return state, live_of(fix, reading, config, waiting=waiting, keep=basis if stays else None, trend=trend)
     return state, None
+
+
+def _hold(state: State, fix: Fix, *, stays: bool, error_m: float, bound_m: float) -> State:
+    """How long it has stood and seemed to be elsewhere; `held` as long as that is not believed."""
+    if not stays:
+        return replace(state, held=False, stays_ms=None, away_ms=None)
+    stays_ms, away_ms = state.stays_ms, state.away_ms
+    if stays_ms is None or fix.at_ms - state.seen_ms > GAP_MS:
+        stays_ms, away_ms = fix.at_ms, None
+    accuracy_m = fix.accuracy_m if fix.accuracy_m is not None else ACCURACY_M * (fix.hdop or 1.0)
+    if error_m <= max(bound_m, 3.0 * accuracy_m):
+        away_ms = None
+    elif away_ms is None:
+        away_ms = fix.at_ms
+    held = error_m > bound_m
+    if away_ms is not None:
+        enough_ms = RELEASE_SETTLING_MS if away_ms - stays_ms <= SETTLING_MS else RELEASE_MS
+        held = fix.at_ms - away_ms < enough_ms
+    return replace(state, held=held, stays_ms=stays_ms, seen_ms=fix.at_ms, away_ms=away_ms)
 
 
 def _due(basis: Live, fix: Fix, reading: Reading, motion: Motion, config: Config) -> bool:

@@ -8,6 +8,7 @@ from wire.backoff import full_jitter_s
 from wire.errors import OdographError, RefusedError, UnavailableError
 from wire.ops.mqtt import Connection, Login
 from wire.ops.watch import WatchCall
+from wire.topics import parse
 
 BASE_S = 0.2
 CAP_S = 10.0
@@ -38,9 +39,9 @@ class Link:
         return self._connection is not None and not self._connection.lost.done()
 
     def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Send, if there is a link."""
+        """Send, if there is a link, with the QoS that the table gives the topic."""
         if self._connection is not None:
-            self._connection.publish(topic, payload, retain=retain)
+            self._connection.publish(topic, payload, qos=parse(topic)[1].qos, retain=retain)
 
     async def run(self) -> None:
         """Keep the link, for ever; a refusal is tried again, too: the broker may learn of us later."""

@@ -9,7 +9,7 @@ from agent.core import sampler
 from agent.core.dynamics import Trend
 from agent.core.motion import Motion
 from agent.core.sampler import Config, State
-from wire.geo import moved
+from wire.geo import METRES_PER_DEGREE, moved
 from wire.messages import Fix, Live, Reading
 
 CONFIG = Config()
@@ -45,22 +45,53 @@ def test_a_parked_vehicle_beats_seldom() -> None:
     assert beats == 3
 
 
-def test_noise_does_not_move_a_held_vehicle_but_a_tow_does() -> None:
-    state = sent(*sampler.step(State(), at(0, 0, 0), Reading(), Motion.PARKED, CONFIG))
-    state, live = sampler.step(state, at(1, 12, 0.1), Reading(), Motion.PARKED, CONFIG)
-    assert live is None
-    state, live = sampler.step(state, at(2, 1, 0.1), Reading(), Motion.PARKED, CONFIG)
-    assert (live, state.away) == (None, 0)
-    state, live = sampler.step(state, at(3, 15, 0.1, accuracy=20.0), Reading(), Motion.PARKED, CONFIG)
-    assert (live, state.away) == (None, 0), "within three times the accuracy"
-    told = []
-    for second in range(4, 8):
-        state, live = sampler.step(state, at(second, 30, 0.1), Reading(), Motion.PARKED, CONFIG)
+def stand(*moments: tuple[float, float, float]) -> list[tuple[float, float]]:
+    """Seconds, metres to the north, accuracy of a vehicle that was told to stand at 0: when it was moved, and to where."""
+    state, moves = sent(*sampler.step(State(), at(0, 0, 0), Reading(), Motion.PARKED, CONFIG)), []
+    for second, north_m, accuracy in moments:
+        state, live = sampler.step(state, at(second, north_m, 0.1, accuracy=accuracy), Reading(), Motion.PARKED, CONFIG)
         state = sent(state, live)
-        told.append(live)
-    assert [live is not None for live in told] == [False, False, True, False]
-    assert told[2] is not None
-    assert told[2].lat_deg == pytest.approx(at(0, 30, 0).lat_deg, abs=1e-6)
+        if live is not None and live.lat_deg != 41.0:
+            moves.append((second, round((live.lat_deg - 41.0) * METRES_PER_DEGREE)))
+    return moves
+
+
+def test_a_receiver_that_catches_up_after_the_stop_is_believed_soon() -> None:
+    assert stand((1, 12, 3), (2, 13, 3), (3, 14, 3), (4, 14, 3)) == [(3, 14)]
+
+
+def test_noise_does_not_move_a_held_vehicle() -> None:
+    assert stand(*((float(i), 14.0 if i > 20 and i % 40 else 1.0, 3.0) for i in range(1, 400))) == [], (
+        "it comes back each 40 s"
+    )
+    assert stand(*((float(i), 28.0, 10.0) for i in range(1, 200))) == [], "within three times its accuracy"
+
+
+def test_a_vehicle_that_stays_elsewhere_is_moved_after_a_minute() -> None:
+    assert stand(*((float(i), 0.0 if i < 30 else 40.0, 3.0) for i in range(1, 120))) == [(90.0, 40)]
+
+
+def test_after_a_gap_a_new_place_is_believed_soon() -> None:
+    first = [(float(i), 0.0, 3.0) for i in range(1, 60)]
+    assert stand(*first, *((200.0 + i, 130.0, 3.0) for i in range(5))) == [(202.0, 130)]
+
+
+def test_without_an_accuracy_it_is_guessed_from_the_hdop() -> None:
+    state = sent(*sampler.step(State(), at(0, 0, 0), Reading(), Motion.PARKED, CONFIG))
+    for second in range(1, 6):
+        fix = replace(at(second, 28, 0.0), accuracy_m=None, hdop=2.0)
+        state, live = sampler.step(state, fix, Reading(), Motion.PARKED, CONFIG)
+        assert (live, state.held) == (None, True)
+
+
+def test_a_vehicle_that_drives_off_is_held_no_more() -> None:
+    state = sent(*sampler.step(State(), at(0, 0, 0), Reading(), Motion.PARKED, CONFIG))
+    state, _ = sampler.step(state, at(1, 12, 0.1), Reading(), Motion.PARKED, CONFIG)
+    assert state.held
+    state, live = sampler.step(state, at(2, 16, 4.0), Reading(), Motion.MOVING, CONFIG)
+    assert not state.held
+    assert live is not None
+    assert live.speed_mps == 4.0
 
 
 def test_a_held_position_is_sent_again_as_it_was() -> None:
