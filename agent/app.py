@@ -3,7 +3,8 @@
 import asyncio
 import random
 import secrets
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 
 from agent import observed
 from agent.adapters.clock import GnssClock
@@ -13,16 +14,20 @@ from agent.adapters.outbox_file import only_agent
 from agent.adapters.sqlite import SqliteOutbox
 from agent.adapters.state_socket import answer, socket_path
 from agent.adapters.supply import Supply, found
-from agent.core import alarms, guardian
+from agent.core import alarms, budget, guardian
 from agent.core.obd.elm327 import Elm327
 from agent.core.obd.memory import Memory, report
 from agent.dialogue import ask
 from agent.events import HAPPENINGS
 from agent.flow import LiveLane, Senses, Vehicle, collect, reopening, watch_fixes
 from agent.guard import Guard, keep_guard
-from agent.parts import adapter, bus, floor_ms, hunts, login_of, receiver, sampling
+from agent.mileage import Mileage, keep_mileage
+from agent.parts import adapter, budgeted, bus, floor_ms, hunts, login_of, receiver, sampling
+from agent.ports import Limits
 from agent.recorder import Recorder
 from agent.settings import AgentSettings, Obd
+from agent.thrift import Meter, Thrift, keep_thrift
+from agent.thrift import told as thrift_told
 from agent.uplink import Config, Uplink, keep_tidy, stay_linked
 from wire import VERSION
 from wire.errors import UnavailableError
@@ -41,9 +46,17 @@ async def run(settings: AgentSettings) -> None:
 
 async def _run(settings: AgentSettings, where: Login) -> None:
     watch, time = Watch("agent", HAPPENINGS), GnssClock(floor_ms=floor_ms(settings.gnss.floor))
-    outbox = await SqliteOutbox.open(settings.outbox.path, now=time.now())
+    limits = Limits(round(settings.outbox.max_mb * 1e6), settings.outbox.thin_m)
+    outbox = await SqliteOutbox.open(settings.outbox.path, now=time.now(), limits=limits)
     uplink = _assembled(settings, outbox, time, watch)
     senses, recorder = uplink.senses, uplink.recorder
+    notes, meter = Notes(settings.outbox.path.with_suffix(".notes")), Meter()
+    mileage, guard = Mileage.of(senses, notes), _guard(settings, senses, notes)
+    where = replace(where, keepalive_s=budget.keepalive_s(budgeted(settings.budget), where.keepalive_s))
+    thrift = Thrift.of(
+        uplink, guard, notes=notes, meter=meter, config=budgeted(settings.budget),
+        keepalive_s=where.keepalive_s, tls=where.tls,
+    )  # fmt: skip
     place = receiver(settings)[0].place
     watch("agent.start", version=VERSION, device=settings.device.id, hub=settings.hub.url, receiver=place)
     try:
@@ -52,18 +65,22 @@ async def _run(settings: AgentSettings, where: Login) -> None:
             _sense_position(settings, senses),
             *([] if settings.obd is None else [_sense_bus(settings.obd, senses)]),
             watch_fixes(senses),
-            keep_guard(_guard(settings, senses)),
+            keep_guard(guard),
+            keep_mileage(mileage),
+            keep_thrift(thrift),
             recorder.keep_committing(),
             recorder.keep_dating(),
-            stay_linked(MqttLink(where), uplink),
+            stay_linked(MqttLink(where, meter), uplink),
             keep_tidy(uplink),
-            _tell_state(settings, uplink, watch),
+            _tell_state(settings, uplink, watch, lambda: _account(mileage, thrift)),
         )
     finally:
         try:
             await recorder.commit()
         finally:  # the library's thread would keep the process alive
             await outbox.close()
+            mileage.keep()
+            thrift.finish()
             watch("agent.stop", recorded=recorder.recorded, waiting=recorder.waiting, not_on_disk=recorder.unwritten)
 
 
@@ -71,7 +88,7 @@ def _assembled(settings: AgentSettings, outbox: SqliteOutbox, time: GnssClock, w
     """The senses on their way in, and the lanes on their way out."""
     recorder = Recorder(outbox, time, watch=watch, commit_ms=round(settings.sampling.commit_s * 1000))
     limits = alarms.Config(idle_ms=round(settings.guard.idle_s * 1000), tow_m=settings.guard.tow_m)
-    senses = Senses(Vehicle(), recorder, LiveLane(sampling(settings)), time, watch, limits)
+    senses = Senses(Vehicle(), recorder, LiveLane(sampling(settings.sampling)), time, watch, limits)
     config = Config(
         VERSION, secrets.token_hex(8), upload_s=settings.sampling.upload_s,
         silent_s=settings.hub.silent_s, spread_s=settings.hub.spread_s,
@@ -113,10 +130,9 @@ async def _sense_bus(obd: Obd, senses: Senses) -> None:
     await reopening("obd", once, senses)
 
 
-def _guard(settings: AgentSettings, senses: Senses) -> Guard:
+def _guard(settings: AgentSettings, senses: Senses, notes: Notes) -> Guard:
     chosen = settings.guard
     config = guardian.Config(voltage_ms=round(chosen.voltage_s * 1000), wind_down_ms=round(chosen.wind_down_s * 1000))
-    notes = Notes(settings.outbox.path.with_suffix(".notes"))
     return Guard.of(senses, config, notes=notes, supply=Supply(chosen.supply or found()))
 
 
@@ -127,7 +143,15 @@ async def _tell_start(cut_off: str | None, senses: Senses) -> None:
         await senses.recorder.add_event("restarted" if same else "power-restored", None, {"cut_off": True})
 
 
-async def _tell_state(settings: AgentSettings, uplink: Uplink, watch: Watch) -> None:
+def _account(mileage: Mileage, thrift: Thrift) -> dict[str, object]:
+    """How far it has driven, and what that cost in data."""
+    told = {"odometer_km": round(mileage.senses.vehicle.driven.metres / 1000.0, 3)}
+    return told | ({"notes_fault": mileage.fault} if mileage.fault else {}) | {"data": thrift_told(thrift)}
+
+
+async def _tell_state(
+    settings: AgentSettings, uplink: Uplink, watch: Watch, account: Callable[[], dict[str, object]]
+) -> None:
     """Answer who asks; an agent that can't be asked still does its work."""
     recent = observed.Recent(uplink.senses.vehicle, watch, uplink.clock.mono_ms())
 
@@ -137,7 +161,7 @@ async def _tell_state(settings: AgentSettings, uplink: Uplink, watch: Watch) -> 
             recent.note(uplink.clock.mono_ms())
 
     def told() -> dict[str, object]:
-        return state(uplink, watch) | _seen(settings, uplink, watch, recent)
+        return state(uplink, watch) | account() | _seen(settings, uplink, watch, recent)
 
     remembering = asyncio.ensure_future(remember())
     try:
@@ -169,6 +193,8 @@ def state(uplink: Uplink, watch: Watch) -> dict[str, object]:
         "committed_by_hub": outbox.acked,
         "waiting": uplink.recorder.waiting,
         "not_yet_on_disk": uplink.recorder.unwritten,
+        "thinned": outbox.lost_so_far.get("thinned", 0),
+        "dropped": outbox.lost_so_far.get("dropped", 0),
         "linked": uplink.linked_at_ms is not None,
         "linked_for_s": None if uplink.linked_at_ms is None else (now_ms - uplink.linked_at_ms) / 1000.0,
         "link_error": _link_error(uplink, now_ms),

@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     whole.add_argument("--version", action="version", version=f"odograph-agent {VERSION}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_run, _add_rig, _add_decode, _add_status, _add_doctor, _add_config):
+    for add in (_add_run, _add_rig, _add_decode, _add_replay, _add_status, _add_odometer, _add_doctor, _add_config):
         add(commands)
     return whole
 
@@ -68,7 +68,7 @@ def _add_rig(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         about="a virtual vehicle: a receiver and an ELM327 on two ptys, driven by a recording",
         example="odograph-agent rig drive.csv.gz --link /tmp/van-1    # then use /tmp/van-1/gnss and /tmp/van-1/obd",
     )  # fmt: skip
-    parser.add_argument("recording", type=Path, help="CSV of a drive, raw NMEA log, GPX; .gz is fine")
+    parser.add_argument("recording", type=Path, help="a drive as CSV, GPX, JSON or raw NMEA; .gz is fine")
     parser.add_argument(
         "--obd", type=Path, metavar="FILE", help="bus values that the drive itself lacks come from this one"
     )
@@ -139,6 +139,42 @@ def _decode(args: argparse.Namespace) -> int:
     return decode(args.recording, as_json=args.json, floor_ms=floor_of(args.floor) if repairs else None)
 
 
+def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands, "replay", _replay,
+        about="what a profile would have cost and shown on recorded drives: messages, bytes, error of the live position",
+        example="odograph-agent replay drive.csv.gz trip.gpx --profile city --compare    # - reads standard input",
+    )  # fmt: skip
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE",
+        help="CSV, GPX, JSON, GeoJSON, OwnTracks, raw NMEA or UBX, told by content; .gz is fine; a file that can't be read is "
+        "told, the others count, and the exit status is its",
+    )  # fmt: skip
+    chosen = parser.add_argument_group("settings")
+    chosen.add_argument("--profile", metavar="NAME", help="a profile of [sampling]; a wrong name tells them all")
+    chosen.add_argument(
+        "--set", action="append", default=[], dest="sets", metavar="KEY=VALUE",
+        help="a setting of [sampling], as eps_m=15; counts before the profile; may be given again",
+    )  # fmt: skip
+    told = parser.add_argument_group("what is told")
+    told.add_argument("--json", action="store_true", help="one JSON object over all files, and each of them in `files`")
+    told.add_argument("--compare", action="store_true", help="the rules of other trackers on the same fixes")
+    told.add_argument("--live", type=Path, metavar="OUT", help="write each live message as it would have been sent")
+    told.add_argument("--track", type=Path, metavar="OUT", help="write each accepted fix as a JSON line")
+    told.add_argument("--plot", type=Path, metavar="FILE.png", help="draw track, sent points and error over time")
+    told.add_argument("--progress", action="store_true", help="say on standard error how far it is")
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from agent.replay import Options, replay
+
+    options = Options(
+        tuple(args.files), args.profile, tuple(args.sets), as_json=args.json, live=args.live, track=args.track,
+        progress=args.progress, compare=args.compare, plot=args.plot,
+    )  # fmt: skip
+    return replay(options)
+
+
 def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = _command(
         commands, "status", _status, about="what the running agent knows: fix, bus, link, outbox",
@@ -156,6 +192,30 @@ def _status(args: argparse.Namespace) -> int:
         state = asyncio.run(look(load(args.config, AgentSettings)))
         print(json.dumps(state) if args.json else "\n".join(lines(state)))
         return 0 if state["running"] else 3
+
+    return call(work)
+
+
+def _add_odometer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands, "odometer", _odometer, about="what the odometer shows; or set it to what the dashboard shows",
+        example="odograph-agent odometer --set-km 120345.6    # while the agent is stopped",
+    )  # fmt: skip
+    _with_config(parser)
+    parser.add_argument("--set-km", type=float, metavar="KM", help="what it shows from now on")
+
+
+def _odometer(args: argparse.Namespace) -> int:
+    from agent.odometer import set_km, shown_km
+    from agent.settings import AgentSettings
+
+    def work() -> int:
+        settings = load(args.config, AgentSettings)
+        if args.set_km is None:
+            print(f"{shown_km(settings):.3f} km")
+        else:
+            print(f"{args.set_km:.3f} km; before: {set_km(settings, args.set_km):.3f} km")
+        return 0
 
     return call(work)
 

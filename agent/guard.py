@@ -72,10 +72,9 @@ async def look(guard: Guard) -> None:
     reading = vehicle.reading(now_ms)
     moving = vehicle.fix is not None and (vehicle.fix.speed_mps or 0.0) >= MOVING_MPS and _fresh(guard, now_ms)
     change = _ignition(guard, reading, now_ms, moving=moving)
-    facts = [] if change is None else [Fact(change)]
+    facts = [] if change is None else [Fact(change, {"odo_m": round(vehicle.driven.metres)})]
     if change is not None:
-        state = senses.live.state
-        senses.live.state = sampler.State(state.sent, state.acked, state.away, force=True)
+        senses.live.state = sampler.forced(senses.live.state)
     seen = guardian.Seen(vehicle.ignition_state.on, reading.voltage_v, moving)
     vehicle.battery, told = guardian.step(vehicle.battery, seen, now_ms, guard.config)
     vehicle.rest_ms = guardian.voltage_ms(vehicle.battery, guard.config) if vehicle.battery.quiet else None

@@ -9,14 +9,14 @@ from agent.adapters.serial import SerialDoor
 from agent.adapters.serial_probe import adapter_rate
 from agent.adapters.tcp import TcpDoor
 from agent.adapters.udp import UdpDoor
-from agent.core import sampler
+from agent.core import budget, sampler
 from agent.core.gnss import gpsd
 from agent.core.gnss import receiver as stream
 from agent.core.obd import elm327, plan
 from agent.core.obd.reader import Wants
 from agent.flow import Parser
 from agent.ports import Bytes, Line
-from agent.settings import AgentSettings, Gnss, Obd
+from agent.settings import AgentSettings, Budget, Gnss, Obd, Sampling
 from wire.ops.mqtt import Login, login
 from wire.ops.settings import secret
 
@@ -70,14 +70,18 @@ def floor_ms(day: date) -> int:
     return round(datetime.combine(day, datetime.min.time(), UTC).timestamp() * 1000)
 
 
-def sampling(settings: AgentSettings) -> sampler.Config:
+def sampling(chosen: Sampling) -> sampler.Config:
     """How the live lane samples."""
-    chosen = settings.sampling
     return sampler.Config(
         eps_m=chosen.eps_m,
         heartbeat_moving_ms=round(chosen.heartbeat_moving_s * 1000),
         heartbeat_parked_ms=round(chosen.heartbeat_parked_s * 1000),
     )
+
+
+def budgeted(chosen: Budget) -> budget.Config:
+    """What a month of data may cost."""
+    return budget.Config(round(chosen.month_mb * 1e6) or None, chosen.first_day)
 
 
 def bus(obd: Obd) -> elm327.Config:

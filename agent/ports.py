@@ -1,15 +1,16 @@
 """What the flow needs of the world, as Protocols. Each has an adapter, and a twin in memory where a test wants one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from agent.core.dating import Moment
+from agent.core.room import Made
 from agent.core.timing import Basis, Verdict
 from wire.errors import UnavailableError
-from wire.messages import Status
+from wire.messages import Lost, Status
 
 
 class Bytes(Protocol):
@@ -82,8 +83,23 @@ class Settled(StrEnum):
     FORKED = "forked"
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large the outbox may grow, and with which error fixes are thinned when it has."""
+
+    max_bytes: int = 256_000_000
+    thin_m: float = 5.0
+
+
 class Outbox(Protocol):
-    """The durable queue of records. `newest` and `acked` are seqs; everything in between is still out there."""
+    """The durable queue of records. `newest` and `acked` are seqs; everything in between is still out there.
+
+    A seq whose record was thinned or dropped has a receipt. `sent` is set by who sends: up to it, records may be on their
+    way, and none of them goes.
+    """
+
+    sent: int
+    limits: Limits
 
     @property
     def store(self) -> str:
@@ -103,7 +119,11 @@ class Outbox(Protocol):
 
     @property
     def low(self) -> int:
-        """The lowest seq that is still there."""
+        """The lowest seq that is still there, as a record or in a receipt."""
+
+    @property
+    def lost_so_far(self) -> Mapping[str, int]:
+        """How many records of this store have gone, by reason: `thinned` and `dropped`."""
 
     async def put(self, records: Sequence[Record]) -> list[Stored]:
         """Give seqs and keep; durable when it returns. Raises UnavailableError and keeps nothing."""
@@ -111,11 +131,14 @@ class Outbox(Protocol):
     async def read(self, first: int, limit: int) -> list[Stored]:
         """At most `limit` records from seq `first` on, in order."""
 
+    async def lost(self, first: int, last: int) -> list[Lost]:
+        """The receipts that touch a range of seqs, in order; the outermost may reach beyond it."""
+
     async def unacked_events(self, limit: int) -> list[Stored]:
         """Events that the hub has not committed yet, oldest first."""
 
     async def hash_at(self, seq: int) -> str | None:
-        """The chain hash at a seq, or None when the record is no longer there."""
+        """The chain hash at a seq, or None when the record is no longer there. At the hub's mark it is what the hub said."""
 
     @property
     def unsettled(self) -> bool:
@@ -131,6 +154,22 @@ class Outbox(Protocol):
 
     async def settle(self, upto: int, h: str) -> Settled:
         """Take the hub's mark. A mark that goes back is taken too; one that does not fit the chain forks the store."""
+
+    async def used_bytes(self) -> int:
+        """How much of the disk it takes."""
+
+    async def see_to_disk(self) -> None:
+        """Now and then: get ready for the day when the disk is full, and leave it behind when it has room again."""
+
+    async def thin(self) -> int:
+        """Thin the oldest fixes that may go, a piece of them, and leave receipts; gives how many went, 0 when none is left.
+
+        Only what is final goes, behind `acked` and `sent`; the newest fixes stay as they are until there are more of them.
+        Raises UnavailableError and changes nothing, as the next one does.
+        """
+
+    async def make_room(self) -> Made:
+        """One step: forget what the hub has; when there is none, thin; when all is thinned, drop the oldest fixes."""
 
     async def close(self) -> None:
         """Close; nothing is lost."""

@@ -4,10 +4,11 @@ import difflib
 import re
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, ValidationInfo, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, ValidationInfo, field_validator, model_validator
 
+from agent.core.profiles import PROFILES, Profile, unknown
 from wire import BUILT_MS
 from wire.ops.settings import Settings
 from wire.signals import NAMED
@@ -210,9 +211,19 @@ class Obd(Settings):
         return value
 
 
+def _profile(sampling: Any) -> Profile | None:
+    """The profile that a section names, if there is one of this name."""
+    name = sampling.get("profile") if isinstance(sampling, dict) else None
+    return PROFILES.get(name) if isinstance(name, str) else None
+
+
 class Sampling(Settings):
     """What goes out, and how often."""
 
+    profile: str | None = Field(
+        default=None,
+        description=f"defaults for a kind of work, {', '.join(PROFILES)}; what is set beside it counts before it",
+    )
     eps_m: float = Field(default=10.0, ge=1, le=1000, description="error bound of the live position")
     heartbeat_moving_s: float = Field(
         default=60.0, ge=1, le=3600, description="longest silence while the vehicle is not parked"
@@ -222,6 +233,30 @@ class Sampling(Settings):
     commit_s: float = Field(
         default=5.0, ge=0.1, le=60, description="fixes of so many seconds are written to disk together"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_profile(cls, data: Any) -> Any:
+        """Its values for what the file does not set."""
+        profile = _profile(data)
+        return data if profile is None else {**profile.sampling, **data}
+
+    @field_validator("profile")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None and value not in PROFILES:
+            raise ValueError(unknown(value))
+        return value
+
+
+class Budget(Settings):
+    """What a month of data may cost."""
+
+    month_mb: float = Field(
+        default=0.0, ge=0, le=1_000_000,
+        description="MB (1,000,000 bytes, both directions, all overhead) that a month may take; 0 for no budget",
+    )  # fmt: skip
+    first_day: int = Field(default=1, ge=1, le=28, description="day on which the month of the data plan begins, UTC")
 
 
 class Guard(Settings):
@@ -247,6 +282,18 @@ class Outbox(Settings):
     """Where records wait."""
 
     path: Path = Field(default=Path("/var/lib/odograph/outbox.db"), description="the SQLite file of the outbox")
+    max_mb: float = Field(
+        default=256.0,
+        ge=1,
+        le=100_000,
+        description="how large the outbox may grow; then the oldest fixes are thinned, and dropped when all are thinned",
+    )
+    thin_m: float = Field(
+        default=5.0,
+        ge=1,
+        le=100,
+        description="error bound of thinned fixes: none was farther from the line that is left",
+    )
 
 
 class Log(Settings):
@@ -265,6 +312,21 @@ class AgentSettings(Settings):
     gnss: Gnss
     obd: Obd | None = None
     sampling: Sampling = Sampling()
+    budget: Budget = Budget()
     guard: Guard = Guard()
     outbox: Outbox = Outbox()
     log: Log = Log()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profile_elsewhere(cls, data: Any) -> Any:
+        """A profile also has values for other sections; the bus needs one of its own to be asked at all."""
+        profile = _profile(data.get("sampling")) if isinstance(data, dict) else None
+        if profile is None:
+            return data
+        out = dict(data)
+        for name, values in profile.sections.items():
+            told = data.get(name, None if name == "obd" else {})
+            if isinstance(told, dict):
+                out[name] = {**values, **told}
+        return out

@@ -7,11 +7,11 @@ Waits are bounded by `asyncio.timeout`: `wait_for` of Python 3.11 may swallow th
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent.core import queueing, sampler
+from agent.core import queueing, room, sampler
 from agent.core.dating import Moment
 from agent.flow import LiveLane, Senses, current
 from agent.ports import Clock, Kind, Link, Outbox, Session, Settled, Stored
@@ -29,7 +29,7 @@ from wire.errors import (
 )
 from wire.messages import Ack, Batch, Event, Row, Status
 from wire.ops.watch import WatchCall
-from wire.track import GENESIS, encode_batch
+from wire.track import GENESIS, MAX_SPAN, encode_batch
 
 EVENT_AGAIN_S = 5.0
 REFUSED_FIRST_S = 2.0
@@ -38,6 +38,9 @@ LINK_PAUSE_S = 0.3
 GOODBYE_S = 1.0
 EVENTS_AT_ONCE = 64
 LIVE_SLOW_MS = 2_000
+TIDY_EVERY_S = 60.0
+FORGET_EVERY = 60
+"""So many rounds of tidying to one of forgetting."""
 
 
 class Forking(Outbox, Protocol):
@@ -83,9 +86,17 @@ class Uplink:
     fault_at_ms: int = 0
     live_took_ms: int = 0
     retry_after_s: float = 0.0
+    saving: queueing.Saving = field(default_factory=queueing.Saving)
+    obey: Callable[[bytes], bytes | None] = lambda _command: None
+
+    @property
+    def upload_s(self) -> float:
+        """The interval of the track upload."""
+        return max(self.config.upload_s, self.saving.upload_s)
 
     def take_event(self, stored: Stored) -> None:
-        """An event has been committed: its fast copy may go."""
+        """An event has been committed: its fast copy may go, and where it was is told at once."""
+        self.live.state = sampler.forced(self.live.state)
         self.events[stored.seq] = stored
         self.event_nudge.set()
         self.nudge.set()
@@ -148,7 +159,7 @@ def _status(up: Uplink, *, online: bool, reason: str = "link") -> Status:
         store=up.outbox.store,
         newest_seq=up.outbox.newest,
         recorded=up.outbox.newest,
-        upload_s=up.config.upload_s,
+        upload_s=up.upload_s,
         reason="" if online else reason,
     )
 
@@ -243,20 +254,24 @@ async def _track(session: Session, up: Uplink) -> None:
     while True:
         up.nudge.clear()
         await up.recorder.commit()
-        while up.outbox.acked < up.outbox.ready:
+        while up.outbox.acked < up.outbox.ready and not up.saving.held:
             pause_ms = up.track.not_before_ms - up.clock.mono_ms()
             if pause_ms > 0:
                 await asyncio.sleep(pause_ms / 1000.0)
             await _send_batch(session, up)
+            if up.saving.rows is not None:
+                break
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(up.config.upload_s):
+            async with asyncio.timeout(up.upload_s):
                 await up.nudge.wait()
 
 
 async def _send_batch(session: Session, up: Uplink) -> None:
-    batch = await cut(up.outbox, up.track.limit)
-    now_ms = up.clock.mono_ms()
-    up.track = queueing.sent(up.track, batch.first, batch.last, now_ms)
+    batch = await cut(up.outbox, queueing.batch_rows(up.track, up.saving))
+    now_ms, records = up.clock.mono_ms(), len(batch.rows) + len(batch.events)
+    items = records + len(batch.lost) if records > 1 else 1
+    up.track = queueing.sent(up.track, batch.first, batch.last, now_ms, items=items)
+    up.outbox.sent = max(up.outbox.sent, batch.last)
     up.watch("track.sent")
     await _patiently(session.publish("track", encode_batch(batch)), session, up)
     while up.track.flight is not None:
@@ -270,17 +285,24 @@ async def _send_batch(session: Session, up: Uplink) -> None:
 
 
 async def cut(outbox: Outbox, limit: int) -> Batch:
-    """The next batch: what follows the mark, or the oldest that is still there when the mark is before it."""
-    first = max(outbox.acked + 1, outbox.low)
-    stored = await outbox.read(first, min(limit, max(1, outbox.ready + 1 - first)))
+    """The next batch: what follows the mark, or the oldest that is still there when the mark is before it.
+
+    It ends at a record, whose hash is the next mark's; receipts fill what is missing before.
+    """
+    first, ready = max(outbox.acked + 1, outbox.low), outbox.ready
+    stored = [item for item in await outbox.read(first, limit) if item.seq <= ready]
     before = await outbox.hash_at(first - 1)
+    seqs = [item.seq for item in stored]
+    lost = room.tiled(first, seqs[-1], seqs, await outbox.lost(first, seqs[-1]))
+    stored = stored[: room.fitting(first, seqs, lost, limit, span=MAX_SPAN)]
     rows = tuple((item.seq, row_of_body(item.body)) for item in stored if item.kind is Kind.FIX)
     events = tuple(event_of(item) for item in stored if item.kind is Kind.EVENT)
     last = stored[-1]
     return Batch(
         store=outbox.store, first=first, last=last.seq, low=outbox.low,
         before=before or GENESIS, after=last.h,
-        rows=rows, events=events, waiting=outbox.newest - last.seq,
+        rows=rows, events=events, lost=tuple(one for one in lost if one.last < last.seq),
+        waiting=outbox.newest - last.seq,
     )  # fmt: skip
 
 
@@ -298,9 +320,11 @@ def event_of(stored: Stored) -> Event:
 
 
 async def _answers(session: Session, up: Uplink) -> None:
-    """The hub's acks: the only word that lets the outbox forget."""
+    """The hub's acks, the only word that lets the outbox forget, and its commands."""
     while True:
         name, payload = await session.inbox.get()
+        if name == "cmd" and (outcome := up.obey(payload)) is not None:
+            session.publish("cmd", outcome)  # not waited for: the hub asks again
         if name != "ack":
             continue
         try:
@@ -346,10 +370,28 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
 
 
 async def keep_tidy(up: Uplink) -> None:
-    """Delete acknowledged records of yesterday, once an hour."""
+    """Keep the outbox within its size, and tell what has gone; delete acknowledged records of yesterday, once an hour."""
+    told, rounds = dict(up.outbox.lost_so_far), 0
     while True:
-        await asyncio.sleep(3600.0)
+        await asyncio.sleep(TIDY_EVERY_S)
+        rounds += 1
         now_ms = up.clock.now().at_ms
-        if now_ms is not None:
-            with contextlib.suppress(UnavailableError):
+        with contextlib.suppress(UnavailableError):
+            if rounds % FORGET_EVERY == 0 and now_ms is not None:
                 await unbroken(up.outbox.forget(now_ms))
+            await keep_within(up.outbox)
+        for reason, n in up.outbox.lost_so_far.items():
+            if n > told.get(reason, 0):
+                up.watch(f"outbox.{reason}", n=n - told.get(reason, 0), so_far=n)
+            told[reason] = n
+
+
+async def keep_within(outbox: Outbox) -> None:
+    """Make room while the outbox is larger than it may be; a little more, so that it is not a matter of each minute."""
+    most = outbox.limits.max_bytes
+    await outbox.see_to_disk()
+    if await outbox.used_bytes() <= most:
+        return
+    while await outbox.used_bytes() > most * room.TO_SHARE:
+        if not (await unbroken(outbox.make_room())).more:
+            return

@@ -16,11 +16,12 @@ from hub.adapters.valkey import EmbeddedValkey
 from hub.boards import Boards
 from hub.core.registry import Registry
 from hub.events import HAPPENINGS
-from hub.flow import BULK, WORDS, Limits
+from hub.flow import BULK, OUTCOMES, WORDS, Limits
 from hub.ground import first_fleet, identities, only_hub, open_store, own_secrets
 from hub.ports import Surroundings
 from hub.settings import Hub
 from hub.upkeep import Upkeep
+from hub.watching import Watching
 from hub.web.api import build
 from hub.web.server import HttpServer
 from wire import VERSION
@@ -112,7 +113,7 @@ def _links(settings: Hub, place: "Place", own: dict[str, str], *, ingest: Upkeep
         return Link(names[0], entry, filters=filters, on_message=ingest.take, watch=watch)
 
     bulk, fast = identities(settings)
-    return made(bulk, BULK), made(fast, WORDS)
+    return made(bulk, BULK), made(fast, (*WORDS, OUTCOMES))
 
 
 @dataclass(slots=True)
@@ -196,10 +197,15 @@ async def run(settings: Hub, data: Path, ready_file: Path | None = None) -> None
 
         ingest = parts.ingest
         ingest.on_registry = on_registry
+        watching = Watching(
+            parts.boards, lambda: ingest.registry, down=parts.links[1], watch=parts.watch, utc_ms=utc_ms
+        )
+        ingest.on_outcome = watching.outcome
         works = [
             ingest.keep_registry(), ingest.keep_redis(str(await parts.store.epoch())), ingest.keep_live(),
             ingest.live_lane(), ingest.track_lane(), ingest.word_lane(), ingest.relay(),
             *(link.run() for link in parts.links), parts.boards.run(), parts.boards.look(),
+            watching.run(),
             parts.http.run(application, streams.bye), _announce(parts, settings, ready_file),
         ]  # fmt: skip
         if parts.broker is not None:

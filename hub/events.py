@@ -42,6 +42,8 @@ HAPPENINGS: tuple[Happening, ...] = (
     Happening("track.rolled-back", "the hub lacks seqs that the device no longer has; booked as lost", ERROR),
     Happening("event.received", "fast copies of events", 0),
     Happening("event.relayed", "events that got their place in the log", 0),
+    Happening("command.sent", "commands sent to devices", 0, ("op",)),
+    Happening("command.outcome", "what devices said to commands", DEBUG, ("why",)),
     Happening("status.changed", "a device came or went", DEBUG, ("change",)),
     Happening("stream.opened", "stream clients that were let in", 0),
     Happening("stream.closed", "stream clients that were closed by the hub", DEBUG, ("reason",)),

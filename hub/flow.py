@@ -14,9 +14,9 @@ from hub.core.marks import Incoming, Kind, Mark, Outcome, StoredEvent, Verdict, 
 from hub.core.registry import Device, Registry, Vehicle
 from hub.core.views import Views
 from hub.ports import Down, Ingested, Now, SavedLive
-from wire.codec import decode_event, decode_live, decode_status, encode_ack
+from wire.codec import decode_event, decode_live, decode_outcome, decode_status, encode_ack
 from wire.errors import DecodeError, UnavailableError
-from wire.messages import Ack
+from wire.messages import Ack, CommandOutcome
 from wire.ops.watch import WatchCall
 from wire.topics import Way, build, parse
 from wire.track import GENESIS
@@ -27,6 +27,7 @@ LINGER_S = 0.01
 
 BULK = ("live", "track")
 WORDS = ("event", "status")
+OUTCOMES = "cmd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Ingest:
         self._store, self._now, self._watch, self._utc_ms = store, now, watch, utc_ms
         self._limits = limits
         self.registry = Registry()
+        self.on_outcome: Callable[[str, CommandOutcome], None] = lambda _device, _outcome: None
         self.views = Views()
         self._lives: dict[str, _Came] = {}
         self._batches: deque[_Came] = deque()
@@ -103,6 +105,8 @@ class Ingest:
         elif came.name == "track":
             self._queue(self._batches, came, self._limits.batches)
             self._track_came.set()
+        elif came.name == OUTCOMES:
+            self._one_outcome(came)
         elif came.name in WORDS:
             self._queue(self._words, came, self._limits.words)
             self._word_came.set()
@@ -237,6 +241,12 @@ class Ingest:
             return None
         self._watch("event.received")
         return stored(came.device, store, event, registry=self.registry, received_ms=came.at_ms)
+
+    def _one_outcome(self, came: _Came) -> None:
+        try:
+            self.on_outcome(came.device, decode_outcome(came.payload))
+        except DecodeError as error:
+            self._watch("ingest.refused", topic="cmd", reason=error.reason, device=came.device, fault=error)
 
     async def _one_status(self, came: _Came) -> None:
         try:

@@ -19,16 +19,18 @@ from pydantic.fields import FieldInfo
 
 from agent import cli as agent_cli
 from agent.adapters.rig import of_adapter
+from agent.core.budget import LEVELS, SPENT
 from agent.core.cures import FAULTS
 from agent.core.obd.pids import PIDS
+from agent.core.replay_keys import KEYS
 from agent.core.rig import faults as rig_faults
 from agent.core.rig.elm327_faults import FAULTS as OBD_FAULTS
 from agent.settings import AgentSettings
-from bench import gpsd322
+from bench import gpsd322, profiles
 from hub import cli as hub_cli
 from hub.settings import Hub as HubSettings
 from wire import errors
-from wire.kinds import KINDS
+from wire.kinds import KINDS, REASONS
 from wire.messages import Batch, Event, Fix, Lost, Reading
 from wire.ops.settings import Settings, check, load
 from wire.schema import COLUMNS, named, row_of
@@ -43,9 +45,9 @@ TABLE = re.compile(r"<!-- table: (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
 
 def topics_table() -> str:
-    lines = ["| topic | retained | at most | what |", "|---|---|---|---|"]
+    lines = ["| topic | QoS | retained | at most | what |", "|---|---|---|---|---|"]
     lines += [
-        f"| `odo/1/<id>/{t.way}/{t.name}` | {'yes' if t.retain else 'no'} | {t.max_bytes} B | {t.about} |"
+        f"| `odo/1/<id>/{t.way}/{t.name}` | {t.qos} | {'yes' if t.retain else 'no'} | {t.max_bytes} B | {t.about} |"
         for t in TOPICS
     ]
     return "\n".join(lines) + "\n"
@@ -108,6 +110,11 @@ def kinds_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def reasons_table() -> str:
+    lines = ["| reason | what went, and why |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{reason}` | {about} |" for reason, about in REASONS.items())]) + "\n"
+
+
 def doctor_table() -> str:
     lines = ["| fault | what to do |", "|---|---|", *(f"| `{fault}` | {cure} |" for fault, cure in FAULTS.items())]
     return "\n".join(lines) + "\n"
@@ -131,8 +138,24 @@ def bus_faults_table() -> str:
     return "\n".join(lines + [f"| `{name}` | {text} |" for name, text in OBD_FAULTS.items()]) + "\n"
 
 
+def replay_keys_table() -> str:
+    lines = ["| key | what |", "|---|---|", *(f"| `{key}` | {about} |" for key, about in KEYS.items())]
+    return "\n".join(lines) + "\n"
+
+
+def budget_table() -> str:
+    lines = ["| step | ε | heartbeat moving · parked | track | live bytes left, about |", "|---|---|---|---|---|"]
+    for step, level in enumerate(LEVELS):
+        spread = "told as 10 km" if step == SPENT else f"× {level.eps:g}, at most 100 m" if level.eps > 1 else "as set"
+        beat = f"× {level.moving:g} · × {level.parked:g}" if level.parked > 1 or level.moving > 1 else "as set"
+        track = "waits" if level.held else f"every {level.upload_s / 60:g} min, one batch" if level.rows else "as set"
+        lines.append(f"| {step} | {spread} | {beat} | {track} | {level.live:.0%} |")
+    return "\n".join(lines) + "\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "kinds": kinds_table,
+    "reasons": reasons_table,
     "doctor": doctor_table,
     "topics": topics_table,
     "columns": columns_table,
@@ -142,6 +165,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "hub_settings": partial(settings_table, HubSettings),
     "pids": pids_table,
     "bus_faults": bus_faults_table,
+    "replay_keys": replay_keys_table,
+    "budget": budget_table,
+    "profiles": profiles.table,
     "gpsd322": lambda: gpsd322.table([gpsd322.held(*each) for each in gpsd322.recordings()]),
 }
 INSTALLER, FLEET_OPS = ROOT / "docs" / "installer.md", ROOT / "docs" / "fleet-ops.md"

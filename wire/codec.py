@@ -1,4 +1,4 @@
-"""Readable messages to bytes and back: live, event, ack, status. Raises DecodeError and nothing else.
+"""Readable messages to bytes and back: live, event, ack, status, command. Raises DecodeError and nothing else.
 
 Every message is one flat JSON object with a version. Unknown keys are ignored, so that a newer sender can add some.
 Numbers are checked for range; NaN and infinity do not pass. The track batch has a file of its own, `wire.track`.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from wire.errors import DecodeError
-from wire.messages import Ack, Event, Live, Status
+from wire.messages import Ack, Command, CommandOutcome, Event, Live, Status
 
 VERSION = 1
 MAX_TIME_MS = 1 << 43
@@ -263,3 +263,43 @@ def decode_status(payload: bytes) -> Status:
         recorded=integer(data, "rec", 0, MAX_SEQ),
         upload_s=number(data, "up_s", 0, 86_400),
     )
+
+
+def encode_command(command: Command) -> bytes:
+    """What the hub asks of a device."""
+    out: dict[str, object] = {"v": VERSION, "id": command.id, "op": command.op}
+    if command.eps_m is not None:
+        out["eps"] = _short(command.eps_m, 1)
+    if command.until_ms is not None:
+        out["until"] = command.until_ms
+    return dump(out)
+
+
+def decode_command(payload: bytes) -> Command:
+    """A command. An `op` that is not known is left to the agent to refuse; those that are known have their values."""
+    data = load_object(payload, max_bytes=4096)
+    version(data)
+    op, watch = text(data, "op", longest=32), data.get("op") == "watch"
+    return Command(
+        id=text(data, "id", longest=32),
+        op=op,
+        eps_m=number(data, "eps", 1, 1000) if watch else None,
+        until_ms=integer(data, "until", 0, MAX_TIME_MS) if watch else None,
+    )
+
+
+def encode_outcome(outcome: CommandOutcome) -> bytes:
+    """What became of a command."""
+    out: dict[str, object] = {"v": VERSION, "id": outcome.id, "ok": outcome.ok}
+    return dump(out | ({"why": outcome.why} if outcome.why else {}))
+
+
+def decode_outcome(payload: bytes) -> CommandOutcome:
+    """What became of a command, as the hub reads it."""
+    data = load_object(payload, max_bytes=4096)
+    version(data)
+    done = data.get("ok")
+    if not isinstance(done, bool):
+        raise DecodeError("missing" if done is None else "not-a-boolean", "ok")
+    why = data.get("why")
+    return CommandOutcome(text(data, "id", longest=32), done, why[:64] if isinstance(why, str) else "")

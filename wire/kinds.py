@@ -1,9 +1,12 @@
-"""The kinds of events that a vehicle tells, each with its text. A hub takes others too: a newer agent may know more."""
+"""The kinds of events that a vehicle tells, and why records may be lost, each with its text.
+
+A hub takes others too: a newer agent may know more.
+"""
 
 KINDS: dict[str, str] = {
     "sos": "somebody in the vehicle calls for help",
-    "ignition-on": "the ignition has come on",
-    "ignition-off": "the ignition has gone off",
+    "ignition-on": "the ignition has come on; `odo_m`",
+    "ignition-off": "the ignition has gone off; `odo_m`",
     "idling": "it has stood with the ignition on for long; `for_s`",
     "idling-end": "the idling is over; `for_s`",
     "tow": "it moves with the ignition off; `from`, `moved_m`",
@@ -23,7 +26,20 @@ KINDS: dict[str, str] = {
     "time-known": "when the boot of undated records began; `boot`, `offset_ms`",
     "undated-fix": "a fix whose time nobody could tell within ten minutes, with its values",
     "store-new": "the outbox began anew; `prev`, `prev_seq`",
-    "outbox-damaged": "the outbox was damaged and set aside; `file`",
+    "outbox-damaged": "the outbox was damaged and set aside; `file`. Told again when all that can be read is in the track: `salvaged`, `missing`",
     "fork": "another device had written under our store id; `prev`, `prev_seq`, `hub_seq`",
     "hub-rollback": "the hub lost records that the device no longer had; `from`, `to` (told by the hub itself)",
 }
+
+THINNED, DROPPED, MISSING, ROLLBACK, QUARANTINE = "thinned", "dropped", "missing", "hub-rollback", "quarantine"
+DAMAGED = "damaged"
+REASONS: dict[str, str] = {
+    THINNED: "the outbox was full or the data budget short: fixes within the bound of the line between those that are left "
+    "(5 m); the line is whole",
+    DROPPED: "the outbox was full though all was thinned: the oldest fixes; the line is broken",
+    MISSING: "the outbox has a gap that it can't explain (it was meddled with); the line is broken",
+    DAMAGED: "the outbox was damaged, and these records could not be salvaged; the line is broken",
+    ROLLBACK: "booked by the hub itself: its mark went back, and the device no longer had the records",
+    QUARANTINE: "booked by the hub itself: a body that did not decode; it is kept raw",
+}
+"""Why records will never come. An agent sends no event and no SOS to any of them: only fixes are thinned or dropped."""

@@ -189,3 +189,22 @@ class Status:
     recorded: int = 0
     upload_s: float = 60.0
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the hub asks of a device. `watch`: keep the live position within `eps_m` until `until_ms`. Idempotent by `id`."""
+
+    id: str
+    op: str
+    eps_m: float | None = None
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandOutcome:
+    """What became of a command; `why` is a short word when it was not done."""
+
+    id: str
+    ok: bool
+    why: str = ""

@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS record (
     mono_ms INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS record_event ON record (seq) WHERE kind = 'e';
+CREATE TABLE IF NOT EXISTS lost (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS boot (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -65,14 +66,61 @@ SELECT seq, kind, at_ms, body, h FROM record WHERE seq > ? AND kind = 'e' ORDER 
 -- name: hash_at
 SELECT h FROM record WHERE seq = ?
 
--- name: ends
-SELECT min(seq), max(seq) FROM record
+-- name: low
+SELECT min(seq) FROM (SELECT min(seq) AS seq FROM record UNION ALL SELECT min(first) FROM lost)
 
 -- name: newest
 SELECT seq, h FROM record ORDER BY seq DESC LIMIT 1
 
 -- name: forget
-DELETE FROM record WHERE seq < ? AND at_ms < ?
+DELETE FROM record WHERE seq < :acked AND seq < coalesce((SELECT min(seq) FROM record WHERE at_ms >= :old_ms), :acked)
+
+-- name: forget_some
+DELETE FROM record WHERE seq IN (SELECT seq FROM record WHERE seq < ? ORDER BY seq LIMIT ?)
+
+-- name: forget_lost
+DELETE FROM lost WHERE last <= ? AND last < (SELECT min(seq) FROM record)
+
+-- name: fixes
+SELECT seq, body FROM record WHERE seq >= ? AND seq < ? AND kind = 'f' ORDER BY seq LIMIT ?
+
+-- name: remove
+DELETE FROM record WHERE seq BETWEEN ? AND ?
+
+-- name: put_lost
+INSERT INTO lost (first, last, reason) VALUES (?, ?, ?)
+
+-- name: lost
+SELECT first, last, reason FROM lost
+WHERE first >= coalesce((SELECT max(first) FROM lost WHERE first <= :first), :first) AND first <= :last AND last >= :first
+ORDER BY first
+
+-- name: remove_lost
+DELETE FROM lost WHERE first BETWEEN ? AND ?
+
+-- name: cut_lost
+UPDATE lost SET last = :upto WHERE first <= :upto AND last > :upto
+
+-- name: kept_before
+SELECT max(seq) FROM record WHERE seq < ?
+
+-- name: kept_after
+SELECT min(seq) FROM record WHERE seq > ?
+
+-- name: kept_between
+SELECT seq FROM record WHERE seq BETWEEN ? AND ? ORDER BY seq
+
+-- name: lost_behind
+UPDATE lost SET first = :first WHERE first < :first AND last >= :first
+
+-- name: lost_before
+DELETE FROM lost WHERE last < ?
+
+-- name: lost_mirror
+UPDATE lost SET first = :by - first, last = last - :by
+
+-- name: lost_back
+UPDATE lost SET first = -first
 
 -- name: mirror
 UPDATE record SET seq = -seq WHERE seq > ?

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wire.errors import RefusedError, UnavailableError
+from wire.kinds import DROPPED, THINNED
 
 
 @contextlib.contextmanager
@@ -41,4 +42,10 @@ def look_into(path: Path) -> dict[str, object] | None:
     except sqlite3.Error as error:
         raise UnavailableError(f"{path}: the outbox can't be read: {error}") from None
     acked = int(meta.get("acked", 0))
-    return {"store": meta.get("store", ""), "recorded": newest, "committed_by_hub": acked, "waiting": newest - acked}
+    gone = {reason: int(meta.get(f"lost:{reason}", 0)) for reason in (THINNED, DROPPED)}
+    return {
+        "store": meta.get("store", ""),
+        "recorded": newest,
+        "committed_by_hub": acked,
+        "waiting": newest - acked,
+    } | {reason: n for reason, n in gone.items() if n}

@@ -2,24 +2,26 @@
 
 A file that is damaged is set aside (`…damaged-1`), a new store is opened, and its first record names the store before it.
 A side file keeps the store id and the last known seq, so that even a lost database can be named.
+When the disk is full, room is made by `sqlite_room`: seqs then have gaps, and each gap has a receipt.
 """
 
 import asyncio
 import contextlib
 import json
-import re
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from importlib import resources
 from pathlib import Path
 
 import aiosqlite
 
+from agent.adapters.sqlite_disk import Reserve, quick_check, set_aside
+from agent.adapters.sqlite_room import SQL, Room, one
 from agent.core.dating import Moment, dated, event_body, undated
-from agent.ports import Kind, Record, Settled, Stored
+from agent.core.room import Made
+from agent.ports import Kind, Limits, Record, Settled, Stored
 from wire.errors import UnavailableError
-from wire.messages import TIME_KNOWN
+from wire.messages import TIME_KNOWN, Lost
 from wire.track import GENESIS, b64, chain
 
 KEEP_ACKED_MS = 24 * 3_600_000
@@ -29,26 +31,22 @@ OPEN, UNDATED = -1, 0
 """What stands in `at_ms` while a record waits for its time, and when it went without."""
 
 
-def _statements() -> dict[str, str]:
-    text = resources.files("agent.adapters").joinpath("outbox.sql").read_text(encoding="utf-8")
-    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
-    return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-SQL = _statements()
-
-
 class SqliteOutbox:
     """Open with `SqliteOutbox.open`. `cut_off` is the boot of a session before this one that was not closed."""
 
-    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+    def __init__(self, path: Path, connection: aiosqlite.Connection, limits: Limits) -> None:
         self._path = path
         self._db = connection
+        self._room, self._reserve = Room(connection), Reserve(path, connection)
+        self.limits = limits
+        self.lost_so_far: dict[str, int] = {}
+        self.sent = 0
+        self._acked_h = ""
+        self._full = False
         self.store = ""
         self.newest = 0
         self.acked = 0
-        self.low = 1
-        self._h = GENESIS
+        self.low, self._h = 1, GENESIS
         self._side_at = 0
         self._first_open: int | None = None
         self._undated_boot = ""
@@ -57,36 +55,37 @@ class SqliteOutbox:
         self._lock = asyncio.Lock()
 
     @classmethod
-    async def open(cls, path: Path, *, now: Moment) -> "SqliteOutbox":
+    async def open(cls, path: Path, *, now: Moment, limits: Limits = Limits()) -> "SqliteOutbox":  # noqa: B008  # frozen
         """Open or make the store. Raises UnavailableError when the disk does not let us."""
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return await cls._open(path, now)
+            return await cls._open(path, now, limits)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
                 raise UnavailableError(f"{path}: the outbox can't be opened: {error}") from None
-        aside = _set_aside(path)
+        aside = set_aside(path)
         try:
-            outbox = await cls._open(path, now)
+            outbox = await cls._open(path, now, limits)
         except sqlite3.Error as error:
             raise UnavailableError(f"{path}: the outbox can't be opened: {error}") from None
         await outbox.put([_event("outbox-damaged", now, {"file": aside.name})])
         return outbox
 
     @classmethod
-    async def _open(cls, path: Path, now: Moment) -> "SqliteOutbox":
+    async def _open(cls, path: Path, now: Moment, limits: Limits) -> "SqliteOutbox":
         sqlite3.connect(path).close()  # tells what is wrong at once; the library's thread would outlive its failure
         db = await aiosqlite.connect(path, isolation_level=None)
         try:
             await db.executescript(SQL["pragmas"])
-            await _quick_check(db)
+            await quick_check(db)
             await db.executescript(SQL["schema"])
             async with db.execute(SQL["columns"]) as cursor:
                 if "boot" not in {name async for (name,) in cursor}:  # an outbox of version 0.1.0
                     await db.executescript(SQL["add_moments"])
             await db.execute(SQL["index_open"])
-            outbox = cls(path, db)
+            outbox = cls(path, db, limits)
             await outbox._load(now)
+            await outbox._reserve.fill()
         except BaseException:
             await db.close()
             raise
@@ -96,20 +95,19 @@ class SqliteOutbox:
         await self._boot(now.boot)
         self.cut_off = await self._meta("session") or None
         await self._db.execute(SQL["set_meta"], ("session", now.boot))
+        self.lost_so_far = await self._room.totals()
         self.store = await self._meta("store") or ""
         if not self.store:
             await self._begin_store(now)
             return
         self._undated_boot = await self._meta("undated_boot") or ""
         self._first_open = await self._number("first_open")
-        self.acked = int(await self._meta("acked") or 0)
+        self.acked, self._acked_h = int(await self._meta("acked") or 0), await self._meta("acked_h") or ""
         async with self._db.execute(SQL["newest"]) as cursor:
             row = await cursor.fetchone()
         if row is not None:
             self.newest, self._h = row
-        async with self._db.execute(SQL["ends"]) as cursor:
-            ends = await cursor.fetchone()
-        self.low = ends[0] if ends and ends[0] is not None else 1
+        self.low = await self._number("low") or 1
 
     async def _begin_store(self, now: Moment) -> None:
         """Make a store id; if the side file knows a store before this one, the first record names it."""
@@ -122,14 +120,12 @@ class SqliteOutbox:
         self._write_side()
 
     async def _meta(self, key: str) -> str | None:
-        async with self._db.execute(SQL["get_meta"], (key,)) as cursor:
-            row = await cursor.fetchone()
-        return None if row is None else str(row[0])
+        value = await one(self._db, "get_meta", key)
+        return None if value is None else str(value)
 
     async def _number(self, name: str) -> int | None:
-        async with self._db.execute(SQL[name]) as cursor:
-            row = await cursor.fetchone()
-        return None if row is None or row[0] is None else int(row[0])
+        value = await one(self._db, name)
+        return None if value is None else int(value)
 
     @property
     def ready(self) -> int:
@@ -161,7 +157,19 @@ class SqliteOutbox:
         self._side_at = self.newest
 
     async def put(self, records: Sequence[Record]) -> list[Stored]:
-        """Give seqs and keep, in one transaction; durable when it returns."""
+        """Give seqs and keep, in one transaction; durable when it returns. On a full disk, room is made first."""
+        while True:
+            try:
+                return await self._put(records)
+            except UnavailableError:
+                if not self._full:
+                    raise
+                async with self._lock:
+                    await self._reserve.give_up()
+                if not (await self.make_room()).more:
+                    raise
+
+    async def _put(self, records: Sequence[Record]) -> list[Stored]:
         async with self._writing():
             stored, seq, h = await self._append(records, self.newest, self._h)
         self.newest, self._h = seq, h
@@ -250,12 +258,14 @@ class SqliteOutbox:
                 await self._db.execute("BEGIN IMMEDIATE")
                 yield
                 await self._db.execute(SQL["set_meta"], ("acked", str(self.acked)))
+                await self._db.execute(SQL["set_meta"], ("acked_h", self._acked_h))
                 await self._db.execute("COMMIT")
             except BaseException as error:
                 self._boots = {}
                 if self._db.in_transaction:
                     await self._db.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
+                    self._full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
                     raise UnavailableError(f"{self._path}: the outbox can't be written: {error}") from None
                 raise
 
@@ -278,9 +288,12 @@ class SqliteOutbox:
         """The chain hash at a seq."""
         if seq == 0:
             return GENESIS
-        async with self._db.execute(SQL["hash_at"], (seq,)) as cursor:
-            row = await cursor.fetchone()
-        return None if row is None else str(row[0])
+        told = self._acked_h if seq == self.acked else ""
+        return await one(self._db, "hash_at", seq) or told or None
+
+    async def lost(self, first: int, last: int) -> list[Lost]:
+        """Receipts that touch a range."""
+        return await self._room.lost(first, last)
 
     async def settle(self, upto: int, h: str) -> Settled:
         """Take the hub's mark; see the port."""
@@ -289,7 +302,7 @@ class SqliteOutbox:
             return Settled.FORKED
         if upto == self.acked:
             return Settled.STALE
-        self.acked = upto
+        self.acked, self._acked_h = upto, h
         return Settled.TAKEN
 
     async def fork(self, now: Moment, *, hub_seq: int) -> None:
@@ -297,7 +310,8 @@ class SqliteOutbox:
 
         Rows are numbered anew in pieces, so that a backlog of weeks does not fill the memory.
         """
-        store, was = b64(secrets.token_bytes(8)), self.acked
+        store, was, sent = b64(secrets.token_bytes(8)), self.acked, self.sent
+        upto = max(was, self.low - 1)  # the hub's mark may have gone back behind what is still there
         named = _event("fork", now, {"prev": self.store, "prev_seq": self.newest, "hub_seq": hub_seq})
         try:
             async with self._writing():
@@ -307,15 +321,16 @@ class SqliteOutbox:
                 while piece := await self._piece():
                     fresh = []
                     for mirrored, body in piece:
-                        seq += 1
+                        seq = 1 - mirrored - upto
                         h = chain(h, seq, body)
                         fresh.append((seq, h, mirrored))
                     await self._db.executemany(SQL["renumber"], fresh)
+                await self._room.shift(upto)
                 await self._db.execute(SQL["set_meta"], ("store", store))
                 first_open = await self._number("first_open")
-                self.acked = 0
+                self.acked = self.sent = 0
         except UnavailableError:
-            self.acked = was
+            self.acked, self.sent = was, sent
             raise
         self.store, self.newest, self._h, self.low, self._first_open = store, seq, h, 1, first_open
         self._write_side()
@@ -327,10 +342,43 @@ class SqliteOutbox:
     async def forget(self, now_ms: int) -> None:
         """Delete acknowledged records that are older than a day; the one at the mark always stays, to carry the chain."""
         async with self._writing():
-            await self._db.execute(SQL["forget"], (self.acked, now_ms - KEEP_ACKED_MS))
-        async with self._db.execute(SQL["ends"]) as cursor:
-            ends = await cursor.fetchone()
-        self.low = ends[0] if ends and ends[0] is not None else self.low
+            await self._db.execute(SQL["forget"], {"acked": self.acked, "old_ms": now_ms - KEEP_ACKED_MS})
+            await self._db.execute(SQL["forget_lost"], (self.acked,))
+        self.low = await self._number("low") or self.low
+
+    async def used_bytes(self) -> int:
+        """How large the file is, without its free pages."""
+        return await self._room.used_bytes()
+
+    async def see_to_disk(self) -> None:
+        """Fill the reserve again when the disk has room; see the port."""
+        async with self._lock:
+            await self._reserve.fill()
+
+    async def thin(self) -> int:
+        """Thin the oldest fixes that have not been; see the port."""
+        while True:
+            async with self._writing():
+                thinned = await self._room.thin(max(self.acked, self.sent), self.ready, self.limits.thin_m)
+                totals = await self._room.totals()
+            self.lost_so_far = totals
+            if thinned != 0:
+                return thinned or 0
+
+    async def make_room(self) -> Made:
+        """One step: forget what the hub has; else thin; else drop."""
+        async with self._writing():
+            forgotten = await self._room.forget_some(self.acked)
+        if forgotten:
+            self.low = await self._number("low") or self.low
+            return Made(forgotten=forgotten)
+        if thinned := await self.thin():
+            return Made(thinned=thinned)
+        async with self._writing():
+            dropped = await self._room.drop(max(self.acked, self.sent), self.ready)
+            totals = await self._room.totals()
+        self.lost_so_far = totals
+        return Made(dropped=dropped or 0, more=dropped is not None)
 
     async def close(self) -> None:
         """Write the side file and close. What is closed was not cut off."""
@@ -340,25 +388,5 @@ class SqliteOutbox:
         await self._db.close()
 
 
-async def _quick_check(db: aiosqlite.Connection) -> None:
-    async with db.execute("PRAGMA quick_check(1)") as cursor:
-        verdict = await cursor.fetchone()
-    if verdict is None or verdict[0] != "ok":
-        raise sqlite3.DatabaseError("quick_check failed")
-
-
 def _event(kind: str, now: Moment, detail: dict[str, object]) -> Record:
     return Record(Kind.EVENT, now, event_body(now, kind, (None, None), detail))
-
-
-def _set_aside(path: Path) -> Path:
-    """Rename a damaged database and its journals so that they can be looked at later."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    path.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        journal = path.with_name(path.name + suffix)
-        if journal.exists():
-            journal.rename(aside.with_name(aside.name + suffix))
-    return aside

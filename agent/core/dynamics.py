@@ -16,8 +16,10 @@ TURNING_MPS = 1.5
 APART_M = 12.0
 """Places so far apart give a course to some degrees, and a speed, with the noise of common receivers."""
 PAUSE_MS = 15_000
+MOST_MPS = 90.0
 MOST_MPS2 = 10.0
 MOST_DPS = 90.0
+"""No vehicle does more: a place that jumped gives no speed that the wire could not carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def _derived(anchor: Fix | None, fix: Fix, reading: Reading) -> tuple[Fix, Fix]:
     if way_m < APART_M:
         slow = told if told is not None else min(anchor.speed_mps or 0.0, 2.0 * APART_M * 1000.0 / lapse_ms)
         return anchor, replace(fix, speed_mps=slow, course_deg=anchor.course_deg)
-    speed = told if told is not None else way_m * 1000.0 / lapse_ms
+    speed = told if told is not None else min(MOST_MPS, way_m * 1000.0 / lapse_ms)
     course = fix.course_deg
     if course is None:
         course = bearing_deg(anchor.lat_deg, anchor.lon_deg, fix.lat_deg, fix.lon_deg)

@@ -18,11 +18,17 @@ FIRST_ROWS = 60
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A batch on its way."""
+    """A batch on its way. `items` are its records and receipts, where those are fewer than its seqs."""
 
     first: int
     last: int
     sent_at_ms: int
+    items: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """How large it is, in the measure of the limit."""
+        return self.last - self.first + 1 if self.items is None else self.items
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +46,23 @@ class Track:
     refusals: int = 0
 
 
-def sent(track: Track, first: int, last: int, now_ms: int) -> Track:
-    """A batch has gone out."""
-    return replace(track, flight=Flight(first, last, now_ms))
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What a data budget asks of the lane: upload more seldom, one large batch at a time, or wait."""
+
+    upload_s: float = 0.0
+    rows: int | None = None
+    held: bool = False
+
+
+def batch_rows(track: Track, saving: Saving) -> int:
+    """How large a batch may be: large ones cost less. One that was refused is cut smaller all the same."""
+    return track.limit if saving.rows is None or track.limit < FIRST_ROWS else max(track.limit, saving.rows)
+
+
+def sent(track: Track, first: int, last: int, now_ms: int, *, items: int | None = None) -> Track:
+    """A batch has gone out. One that can't be cut smaller has one item."""
+    return replace(track, flight=Flight(first, last, now_ms, items))
 
 
 def answered(track: Track, ack: Ack, now_ms: int, *, chance: float, live_slow: bool = False) -> Track:
@@ -59,14 +79,14 @@ def answered(track: Track, ack: Ack, now_ms: int, *, chance: float, live_slow: b
     if ack.upto is None or ack.upto == flight.first - 1:
         return track
     took_ms = max(1, now_ms - flight.sent_at_ms)
-    rows = flight.last - flight.first + 1
+    rows = flight.rows
     limit = max(FIRST_ROWS, min(MAX_ROWS, round(rows / took_ms * 1000.0 * SHARE_S)))
     pause_ms = took_ms if live_slow else round(took_ms * (1.0 / DUTY - 1.0))
     return replace(track, flight=None, limit=limit, not_before_ms=now_ms + pause_ms, refused=0, refusals=0)
 
 
 def _refused(track: Track, flight: Flight, now_ms: int, chance: float) -> Track:
-    rows = flight.last - flight.first + 1
+    rows = flight.rows
     if rows > 1:
         return replace(track, flight=None, limit=rows // 2, not_before_ms=now_ms)
     again = track.refusals if track.refused == flight.first else 0

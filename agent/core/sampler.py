@@ -34,6 +34,8 @@ BRAKING, SPEEDING, TURNING = 1.5, 1.1, 0.85
 TOWN_MPS, ROAD_MPS, ON_THE_ROAD = 12.0, 32.0, 0.5
 """Who goes fast changes speed for a moment, in town for good: the gains for acceleration fade from the one to the other."""
 MOST_MPS2 = 7.0
+MOST_MPS, LOWEST_M, HIGHEST_M, WORST_M = 1000.0, 10_000.0, 100_000.0, 1_000_000.0
+"""What the live message can carry: a receiver that tells nonsense must not stop the lane."""
 STILL = Trend()
 
 
@@ -78,12 +80,12 @@ def live_of(
         at_ms=fix.at_ms,
         lat_deg=place.lat_deg,
         lon_deg=place.lon_deg,
-        speed_mps=(fix.speed_mps or 0.0) if goes else 0.0,
+        speed_mps=min(fix.speed_mps or 0.0, MOST_MPS) if goes else 0.0,
         course_deg=fix.course_deg if fix.course_deg is not None else keep.course_deg if keep else 0.0,
         accel_mps2=_accel(trend, fix.speed_mps or 0.0) if goes else 0.0,
         turn_dps=TURNING * trend.turn_dps if goes else 0.0,
-        alt_m=fix.alt_m,
-        accuracy_m=fix.accuracy_m,
+        alt_m=None if fix.alt_m is None else max(-LOWEST_M, min(HIGHEST_M, fix.alt_m)),
+        accuracy_m=None if fix.accuracy_m is None else min(fix.accuracy_m, WORST_M),
         eps_m=config.eps_m,
         rpm=reading.rpm,
         ignition=reading.ignition,

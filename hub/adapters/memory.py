@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import replace
 
 from hub.core import keys
-from hub.core.marks import DAY_MS, ROLLBACK, Incoming, Kind, Mark, Outcome, StoredEvent, Verdict, alarm, dating, decide
+from hub.core.marks import DAY_MS, Incoming, Kind, Mark, Outcome, StoredEvent, Verdict, alarm, dating, decide
 from hub.core.registry import Binding, Device, Registry, Token, Vehicle
 from hub.core.views import State
 from hub.ports import Chunk, LedgerLine, SavedLive
 from wire.errors import RefusedError, UnavailableError
 from wire.geo import distance_m
+from wire.kinds import ROLLBACK
 
 
 class MemoryStore:

@@ -1,4 +1,8 @@
-"""A track as GeoJSON, GPX, CSV or NDJSON: pieces of text as rows come, a new segment at each gap."""
+"""A track as GeoJSON, GPX, CSV or NDJSON: pieces of text as rows come, a new segment at each gap.
+
+A gap is a minute without a fix, or fixes that were lost. Thinned fixes are no gap: the line was never farther from them than the
+bound of the thinning, whatever time lies between those that are left.
+"""
 
 import csv
 import io
@@ -10,6 +14,7 @@ from hub.core.registry import Stay
 from wire.codec import dump
 from wire.errors import DecodeError
 from wire.iso import from_iso, iso
+from wire.kinds import THINNED
 from wire.messages import Row
 from wire.schema import AT_MS, LAT, LON, NAMES, named
 from wire.track import decode_batch
@@ -20,12 +25,17 @@ MAX_TIME_MS = 253_402_300_799_999
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A row with its place in the device's sequence."""
+    """A row with its place in the device's sequence.
+
+    `broken` says whether the line to it is broken (fixes before it were lost) or whole (they were thinned); with None the time
+    between tells.
+    """
 
     device: str
     store: str
     seq: int
     row: Row
+    broken: bool | None = None
 
     @property
     def at_ms(self) -> int:
@@ -55,9 +65,15 @@ def when(text: str, where: str) -> int:
 def points(payload: bytes, device: str, stay: Stay) -> Iterator[Point]:
     """The rows of a stored payload that fall into a stay."""
     batch = decode_batch(payload)
+    receipts = sorted((one.first, one.reason) for one in batch.lost)
+    behind = 0
     for seq, row in batch.rows:
+        reasons = set()
+        while behind < len(receipts) and receipts[behind][0] < seq:
+            reasons.add(receipts[behind][1])
+            behind += 1
         if stay.from_ms <= (row[AT_MS] or 0) < stay.until_ms:
-            yield Point(device, batch.store, seq, row)
+            yield Point(device, batch.store, seq, row, reasons != {THINNED} if reasons else None)
 
 
 def _degrees(point: Point) -> tuple[float, float]:
@@ -85,7 +101,9 @@ class Export:
 
     def _is_new_segment(self, point: Point) -> bool:
         last_ms, self._last_ms = self._last_ms, point.at_ms
-        return last_ms is None or abs(point.at_ms - last_ms) > GAP_MS
+        if last_ms is None:
+            return True
+        return abs(point.at_ms - last_ms) > GAP_MS if point.broken is None else point.broken
 
     def _one(self, point: Point, *, fresh: bool) -> str:
         raise NotImplementedError

@@ -67,6 +67,11 @@ class Viewer:
         """Whether `drain` has something to tell."""
         return any(sub.dirty or sub.left for sub in self._subscriptions.values())
 
+    def watched(self, most: int) -> set[str]:
+        """Vehicles that this client asks for by name, a few at a time."""
+        windows = [sub.window.ids for sub in self._subscriptions.values()]
+        return {vehicle for ids in windows if ids is not None and len(ids) <= most for vehicle in ids}
+
     def subscribe(self, sub: int, window: Window, now_ms: int) -> str:
         """Start a subscription; gives its snapshot. Raises FrameError."""
         self.free(sub)
@@ -162,6 +167,10 @@ class Board:
                 changed.append(shown.vehicle)
         self._tell(changed)
         return len(changed)
+
+    def watched(self, most: int) -> set[str]:
+        """Vehicles that some client looks at closely: by name, at most `most` a subscription."""
+        return {vehicle for viewer in self._viewers for vehicle in viewer.watched(most)}
 
     def rang(self, pos: int) -> None:
         """The fleet's log of events goes up to this position."""

@@ -14,12 +14,12 @@ from enum import StrEnum
 from hub.core.registry import Registry
 from wire.codec import MAX_TIME_MS, load_object, store_id
 from wire.errors import DecodeError
+from wire.kinds import QUARANTINE, ROLLBACK
 from wire.messages import TIME_KNOWN, Batch, Event, Header
 from wire.schema import AT_MS, SCHEMA_VERSION
 from wire.track import GENESIS, MAX_HEADER_BYTES, decode_body, decode_header
 
 DAY_MS = 86_400_000
-ROLLBACK = "hub-rollback"
 MOST_DEPTH = 8
 
 
@@ -197,7 +197,7 @@ def _depth(value: object) -> int:
 
 def poisoned(batch: Incoming, reason: str) -> Incoming:
     """The same batch as one that goes to quarantine."""
-    counts = {(batch.received_ms // DAY_MS, "lost:quarantine"): batch.span}
+    counts = {(batch.received_ms // DAY_MS, f"lost:{QUARANTINE}"): batch.span}
     return Incoming(
         batch.device, batch.fleet, batch.header, Kind.POISON, batch.payload, batch.received_ms,
         printable(reason, 200), counts=counts,

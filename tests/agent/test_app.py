@@ -74,6 +74,7 @@ async def test_sigterm_commits_what_waits_and_ends_at_once(
     assert waiting >= 5
     assert state["recorded"] == waiting, "nobody acknowledges here"
     assert 0 < state["not_yet_on_disk"] <= waiting  # type: ignore[operator]  # a number
+    assert (state["thinned"], state["dropped"]) == (0, 0)
     status, took_s = await stopped(gateway)
     assert (status, clean(gateway)) == (0, True)
     assert took_s < 2.0

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.core import guardian
+from agent.core import guardian, odometer
 from agent.core.gnss.sky import Antenna
 from agent.core.obd import bus
 from agent.core.obd.bus import BusValue
@@ -75,8 +75,11 @@ async def test_ignition_comes_from_the_bus_without_any_fix() -> None:
     assert told == [1], "committed at once"
     assert yard.s.vehicle.reading(yard.clock.ms).ignition is True
     assert yard.s.live.state.force, "and the next live message goes at once"
+    yard.s.vehicle.driven = odometer.State(120_345_678.4)
     await yard.seconds(60)
     assert await yard.events() == ["ignition-on", "ignition-off"]
+    row = (await box(yard.s).read(2, 1))[0]
+    assert json.loads(row.body)[4] == {"odo_m": 120_345_678}
 
 
 async def test_a_parked_vehicle_is_left_alone_and_its_battery_is_learnt() -> None:

@@ -139,3 +139,29 @@ def test_an_unknown_section_and_many_faults_at_once() -> None:
         "log.level",
         "cloud",
     ]
+
+
+def test_a_profile_gives_defaults_and_explicit_keys_win() -> None:
+    chosen = {"sampling": {"profile": "low-data", "eps_m": 15}, "obd": {"path": "/dev/obd"}, "outbox": {"max_mb": 9}}
+    settings = check({**LEAST, **chosen}, AgentSettings, source="x")
+    assert (settings.sampling.eps_m, settings.sampling.upload_s) == (15.0, 600.0)
+    assert settings.obd is not None
+    assert settings.obd.rate_hz == 1.0
+    assert (settings.outbox.max_mb, settings.outbox.thin_m, settings.budget.month_mb) == (9.0, 10.0, 25.0)
+    without = check({**LEAST, "sampling": {"profile": "low-data"}}, AgentSettings, source="x")
+    assert without.obd is None, "no adapter comes from a profile"
+    own = {"sampling": {"profile": "courier"}, "obd": {"path": "/dev/obd", "rate_hz": 2}}
+    settings = check({**LEAST, **own}, AgentSettings, source="x")
+    assert settings.obd is not None
+    assert (settings.obd.rate_hz, settings.sampling.eps_m) == (2.0, 5.0)
+
+
+@pytest.mark.parametrize("wrong", ["citty", "", 3])
+def test_a_profile_that_is_none(wrong: object) -> None:
+    assert faults(sampling={"profile": wrong}) == ["sampling.profile"]
+    assert faults(sampling={"profile": "city"}, outbox={"path": "/o"}) == []
+
+
+def test_a_section_that_is_none_is_told_besides_a_profile() -> None:
+    with pytest.raises(SettingsError, match="obd: must be a section"):
+        check({**LEAST, "sampling": {"profile": "city"}, "obd": 3}, AgentSettings, source="x")

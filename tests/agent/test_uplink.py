@@ -6,12 +6,17 @@ import pytest
 
 from agent import uplink
 from agent.adapters.memory import MemoryLink, MemoryOutbox, MemorySession
+from agent.core import queueing
+from agent.core.dating import Moment
 from agent.flow import Senses, take
+from agent.ports import Kind, Limits, Record
 from agent.uplink import Config, Uplink, cut, keep_tidy, stay_linked, take_ack
 from tests.agent.test_flow import box, fix, senses
-from wire.codec import decode_event, decode_live, encode_ack
+from tests.rigs import eventually
+from wire.codec import decode_event, decode_live, dump, encode_ack
 from wire.errors import LinkDownError, RefusedError, ServerDownError, SettingsError
 from wire.messages import Ack
+from wire.schema import row_of
 from wire.track import GENESIS, decode_batch
 
 
@@ -249,4 +254,66 @@ async def test_tidying_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.uplink.asyncio.sleep", nap)
     with pytest.raises(asyncio.CancelledError):
         await keep_tidy(up_of(s))
-    assert naps == [3600.0, 3600.0]
+    assert naps == [60.0, 60.0]
+
+
+async def test_a_batch_with_receipts_says_what_is_on_its_way_and_is_halved_to_the_end() -> None:
+    s = await filled(1)
+    up, session, outbox = up_of(s), MemorySession(), box(s)
+    rows = [Record(Kind.FIX, Moment(fix(i).at_ms, "b007", i), dump([*row_of(fix(i))])) for i in range(1, 700)]
+    await outbox.put(rows)
+    assert await outbox.thin() > 600
+    await s.recorder.add_event("sos", None)
+    task = await running(up, session)
+    await eventually(lambda: "track" in names(session))
+    batch = decode_batch(next(payload for name, payload in session.sent if name == "track"))
+    assert (batch.first, batch.last, outbox.sent) == (1, 701, 701)
+    assert up.track.flight is not None
+    assert up.track.flight.rows == len(batch.rows) + len(batch.events) + len(batch.lost) < 10
+    for said in range(1, 9):
+        await eventually(lambda: up.track.flight is not None)
+        session.inbox.put_nowait(("ack", ack_of(session, upto=None, h=None, bad="checksum")))
+        await eventually(lambda n=said: s.watch.count("track.bad") == n)  # type: ignore[attr-defined]  # a Watch
+        if up.track.refusals:
+            break
+    sizes = [len(decode_batch(payload).rows) for name, payload in session.sent if name == "track"]
+    assert (sizes[-1], up.track.limit) == (1, 1), "a record with its receipts waits like one row"
+    await stopped(task)
+
+
+async def test_room_that_was_made_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    s = await filled(1)
+    up, outbox, rounds = up_of(s), box(s), 0
+    body = (await outbox.read(1, 1))[0].body
+    await outbox.put([Record(Kind.FIX, Moment(fix(i).at_ms, "b007", i), body) for i in range(1, 900)])
+    outbox.limits = Limits(max_bytes=1)
+
+    async def nap(seconds: float) -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds > 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("agent.uplink.asyncio.sleep", nap)
+    with pytest.raises(asyncio.CancelledError):
+        await keep_tidy(up)
+    assert s.watch.count("outbox.dropped") == outbox.lost_so_far["dropped"] == 899  # type: ignore[attr-defined]  # a Watch
+    assert (await cut(outbox, 60)).lost[0].reason == "dropped"
+
+
+async def test_a_small_budget_sends_one_large_batch_an_interval() -> None:
+    s = await filled(130)
+    up, session = up_of(s, upload_s=600), MemorySession()
+    up.saving = queueing.Saving(300.0, 100)
+    task = await running(up, session)
+    async with asyncio.timeout(5):
+        while "track" not in names(session):  # noqa: ASYNC110  # it goes within a turn of the loop
+            await asyncio.sleep(0)
+    session.inbox.put_nowait(("ack", ack_of(session)))
+    async with asyncio.timeout(5):
+        while box(s).acked < 100:  # noqa: ASYNC110  # the same
+            await asyncio.sleep(0)
+    await asyncio.sleep(0.02)
+    assert names(session).count("track") == 1, "30 wait for the next interval"
+    assert up.upload_s == 600
+    await stopped(task)

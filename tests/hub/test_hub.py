@@ -22,9 +22,9 @@ from tests import rigs
 from tests.hub.conftest import emptied
 from tests.hub.makers import STORE, a_batch, h_at
 from tests.rigs import eventually
-from wire.codec import decode_ack, encode_event, encode_live, encode_status
+from wire.codec import decode_ack, decode_command, encode_event, encode_live, encode_outcome, encode_status
 from wire.errors import LinkDownError, OdographError
-from wire.messages import Ack, Event, Live, Status
+from wire.messages import Ack, Command, CommandOutcome, Event, Live, Status
 from wire.ops.clock import utc_ms
 from wire.ops.mqtt import Connection, Will, login
 from wire.track import encode_batch
@@ -39,6 +39,7 @@ class Gateway:
         self.hub, self.name = hub, name
         self.secret = ""
         self.acks: list[Ack] = []
+        self.commands: list[Command] = []
         self.seq = 0
         self.link: Connection | None = None
 
@@ -50,6 +51,12 @@ class Gateway:
     def topic(self, name: str, way: str = "up") -> str:
         return f"odo/1/{self.name}/{way}/{name}"
 
+    def hear(self, topic: str, payload: bytes) -> None:
+        if topic.endswith("/cmd"):
+            self.commands.append(decode_command(payload))
+        else:
+            self.acks.append(decode_ack(payload))
+
     async def connect(self) -> None:
         """As an agent does: until the hub lets it in."""
 
@@ -57,7 +64,7 @@ class Gateway:
             try:
                 will = Will(self.topic("status"), encode_status(Status(False, f"c{len(self.acks)}")))
                 where = login(self.hub.mqtt, self.name, secret=self.secret)
-                self.link = await Connection.open(where, lambda _t, p: self.acks.append(decode_ack(p)), will=will)
+                self.link = await Connection.open(where, self.hear, will=will)
             except OdographError:
                 return False
             return True
@@ -65,7 +72,7 @@ class Gateway:
         connection = f"c{len(self.acks)}"
         await eventually(tried)
         assert self.link is not None
-        await self.link.subscribe(self.topic("ack", "down"))
+        await self.link.subscribe(self.topic("ack", "down"), self.topic("cmd", "down"))
         on = Status(True, connection, "0.1", STORE, self.seq, self.seq, 2.0)
         await self.link.publish(self.topic("status"), encode_status(on), retain=True)
 
@@ -214,6 +221,25 @@ async def test_from_the_device_to_the_stream(site: Site) -> None:
     other.link.drop(LinkDownError("cut"))
     await site.shows(lambda vehicle: vehicle["on"] is False, "van-2")
     await site.shows(lambda vehicle: vehicle["on"] is True)
+
+
+async def test_who_is_followed_by_name_is_asked_to_be_exact(site: Site) -> None:
+    van, other = site.devices
+    async with site.stream() as socket:
+        assert van.commands == [], "all vehicles are on a list"
+        await socket.send('{"op":"sub","id":2,"topic":"vehicles","where":{"ids":["van-1"]}}')
+        await eventually(lambda: bool(van.commands))
+        command = van.commands[0]
+        assert (command.op, command.eps_m) == ("watch", 5.0)
+        assert command.until_ms is not None
+        assert 50_000 < command.until_ms - utc_ms() <= 60_000
+        await van.say("cmd", encode_outcome(CommandOutcome(command.id, ok=False, why="over-budget")))
+
+        async def counted() -> bool:
+            return 'command_outcome_total{why="over-budget"} 1' in (await site.get("/metrics")).text
+
+        await eventually(counted)
+        assert (len(van.commands), other.commands) == (1, [])
 
 
 async def test_nobody_is_disturbed_by_junk_on_every_door(site: Site) -> None:

@@ -7,17 +7,21 @@ import pytest
 
 from wire.codec import (
     decode_ack,
+    decode_command,
     decode_event,
     decode_live,
+    decode_outcome,
     decode_status,
     dump,
     encode_ack,
+    encode_command,
     encode_event,
     encode_live,
+    encode_outcome,
     encode_status,
 )
 from wire.errors import DecodeError
-from wire.messages import Ack, Event, Live, Status
+from wire.messages import Ack, Command, CommandOutcome, Event, Live, Status
 
 STORE = "AbCdEf01-_x"
 LIVE = Live(1_760_000_000_000, 30.444786, 114.471866, 13.4, 271.0, -0.4, 2.1, 21, 3, 10)
@@ -154,6 +158,13 @@ def test_a_wrong_field_of_a_live_message_is_named(key: str, value: object, reaso
         (decode_ack, b'{"v":1,"store":"AbCdEf01-_x","events":7}', "events"),
         (decode_ack, b'{"v":1,"store":"AbCdEf01-_x","events":[0]}', "events"),
         (decode_status, b'{"v":1,"on":1,"conn":"c"}', "on"),
+        (decode_command, b'{"v":1,"op":"watch","eps":3,"until":1}', "id"),
+        (decode_command, b'{"v":1,"id":"a"}', "op"),
+        (decode_command, b'{"v":1,"id":"a","op":"watch","eps":0.5,"until":1}', "eps"),
+        (decode_command, b'{"v":1,"id":"a","op":"watch","eps":3}', "until"),
+        (decode_command, b'{"v":1,"id":"a","op":"watch","eps":3,"until":1.5}', "until"),
+        (decode_outcome, b'{"v":1,"id":"a"}', "ok"),
+        (decode_outcome, b'{"v":1,"id":"a","ok":1}', "ok"),
     ],
 )
 def test_a_wrong_field_is_named(decode: Callable[[bytes], object], payload: bytes, where: str) -> None:
@@ -165,3 +176,27 @@ def test_a_wrong_field_is_named(decode: Callable[[bytes], object], payload: byte
 def test_the_live_message_is_short_enough() -> None:
     longest = Live(1_760_000_000_000, -89.123456, -179.123456, 45.67, 359.9, -3.21, -12.3, 1234, 12.3, 10.0)
     assert len(encode_live(longest)) <= 145
+
+
+@pytest.mark.parametrize(
+    ("command", "payload"),
+    [
+        (
+            Command("c1", "watch", 2.5, 1_760_000_060_000),
+            b'{"v":1,"id":"c1","op":"watch","eps":2.5,"until":1760000060000}',
+        ),
+        (Command("c2", "reboot"), b'{"v":1,"id":"c2","op":"reboot"}'),
+    ],
+)
+def test_commands_both_ways(command: Command, payload: bytes) -> None:
+    assert encode_command(command) == payload
+    assert decode_command(payload) == command
+
+
+def test_outcomes_both_ways() -> None:
+    for outcome, payload in (
+        (CommandOutcome("c1", ok=True), b'{"v":1,"id":"c1","ok":true}'),
+        (CommandOutcome("c1", ok=False, why="expired"), b'{"v":1,"id":"c1","ok":false,"why":"expired"}'),
+    ):
+        assert encode_outcome(outcome) == payload
+        assert decode_outcome(payload) == outcome

@@ -1,22 +1,17 @@
 """Recordings for the rig: raw receiver logs and traces of several formats, read into epochs with their bus values."""
 
-import csv
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from types import MappingProxyType
-from xml.etree import ElementTree as ET
+from dataclasses import dataclass, field
 
 from agent.core.gnss import nmea, receiver
 from agent.core.gnss.framing import fits
+from agent.core.traces import bus, reading
+from agent.core.traces.drives import NO_VALUES
 from wire.errors import DecodeError
-from wire.geo import bearing_deg, distance_m
-from wire.messages import Fix, Mode
+from wire.messages import Fix
 
-MPH_MPS = 0.44704
-NO_VALUES: Mapping[str, float] = MappingProxyType({})
+HEAD = 400
 START_MPS, START_HELD_MS, START_LEAD_MS = 2.0, 10_000, 5_000
 STEP_BACK_MS = 100
 """A raw log that repeats a time or steps back does so again in the rig, this long after the burst before it."""
@@ -57,22 +52,30 @@ class Slot:
 
 
 def read(name: str, data: bytes) -> Recording:
-    """By the name's ending (without `.gz`; unpack before). Raises DecodeError."""
-    try:
-        if name.endswith(".csv"):
-            text = data.decode("utf-8-sig")
-            epochs = list(_carobd(text) if "ENGINE_RUN_TI" in text[:200] else _forward(_nds(text)))
-        elif name.endswith(".gpx"):
-            epochs = list(_forward(_gpx(data)))
-        elif name.endswith((".nmea", ".log", ".txt", ".ubx")):
-            epochs = list(_raw(data)) or list(_binary(data))
-        else:
-            raise DecodeError("format", name, "known are .csv, .gpx, .nmea, .ubx and .log, each also with .gz")
-    except (ValueError, KeyError, ET.ParseError) as error:
-        raise DecodeError("format", name, str(error)) from error
+    """By its content; a raw log keeps its bytes. Unpack before. Raises DecodeError."""
+    head = data[:HEAD].decode("latin-1")
+    if bus.is_alone(head):
+        try:
+            epochs = [Epoch(at_ms, None, values=values) for at_ms, values in bus.read_bus(data.decode("utf-8-sig"))]
+        except ValueError as error:
+            raise DecodeError("format", name, str(error)) from error
+    elif reading.is_raw(data) or name.endswith((".nmea", ".log", ".txt", ".ubx")):
+        epochs = list(_raw(data)) or list(_told(name, data))
+    else:
+        epochs = list(_forward(_told(name, data)))
     if not epochs:
         raise DecodeError("empty", name, "no epoch found")
     return Recording(tuple(epochs), frozenset(key for epoch in epochs for key in epoch.values))
+
+
+def _told(name: str, data: bytes) -> Iterator[Epoch]:
+    """Fixes without bytes of their own: the rig makes sentences of them.
+
+    So it does for a log of UBX alone, as the times in its frames can't be moved.
+    """
+    for drive in reading.read(name, data).drives:
+        for moment in drive.moments:
+            yield Epoch(moment.fix.at_ms, moment.fix, values=moment.values)
 
 
 def schedule(epochs: Sequence[Epoch], *, max_gap_ms: int = 5_000) -> Iterator[Slot]:
@@ -125,89 +128,6 @@ def _forward(epochs: Iterable[Epoch]) -> Iterator[Epoch]:
             yield epoch
 
 
-def _number(text: str | None) -> float | None:
-    """A number of a file; empty, NA and what is not finite are None."""
-    if text is None or text.strip() in {"", "NA"}:
-        return None
-    value = float(text)
-    return value if math.isfinite(value) else None
-
-
-def _nds(text: str) -> Iterator[Epoch]:
-    """Columns of the DrivePlotR naturalistic drives: one row a second, OBD speed is not among them."""
-    for row in csv.DictReader(text.splitlines()):
-        lat, lon, mph = _number(row["gps_lat"]), _number(row["gps_long"]), _number(row["speed_mph"])
-        at_s = _number(row["time_utc"])
-        if lat is None or lon is None or at_s is None:
-            continue
-        sats = _number(row["gps_sats"])
-        course = _number(row["gps_heading_raw"])
-        fix = Fix(
-            round(at_s * 1000), lat, lon,
-            alt_m=_number(row["gps_elevation"]), speed_mps=None if mph is None else mph * MPH_MPS,
-            course_deg=None if course is None else course % 360.0,
-            mode=Mode.FIX_2D if row["gps_fix"] == "2" else Mode.FIX_3D,
-            hdop=_number(row["gps_hdop"]), pdop=_number(row["gps_pdop"]),
-            sats_used=None if sats is None else int(sats),
-        )  # fmt: skip
-        named = {"rp": _number(row["engine_rpm"]), "th": _number(row["engine_throttle"])}
-        yield Epoch(fix.at_ms, fix, values={key: value for key, value in named.items() if value is not None})
-
-
-CAROBD = {
-    "ENGINE_RPM": "rp", "VEHICLE_SPEED": "vs", "THROTTLE": "th", "ENGINE_LOAD": "ld", "COOLANT_TEMPERATURE": "ct",
-    "FUEL_TANK": "fu", "CONTROL_MODULE_VOLTAGE": "mv",
-}  # fmt: skip
-
-
-def _carobd(text: str) -> Iterator[Epoch]:
-    """Rows of carOBD: the clock is the engine's run time in whole seconds, the rows are evenly spaced within it."""
-    lines = list(csv.reader(text.splitlines()))
-    keys = {at: CAROBD[name] for at, title in enumerate(lines[0]) if (name := title.split(" ")[0]) in CAROBD}
-    rows = [row for row in lines[1:] if len(row) > max(keys)]
-    if len(rows) < 2:
-        return
-    step_ms = max(1.0, (float(rows[-1][0]) - float(rows[0][0])) * 1000 / (len(rows) - 1))
-    for i, row in enumerate(rows):
-        values = {key: value for at, key in keys.items() if (value := _number(row[at])) is not None}
-        yield Epoch(round(i * step_ms), None, values=values)
-
-
-def _gpx(data: bytes) -> Iterator[Epoch]:
-    """Track points; speed and course are taken from the file (GPX 1.0) or derived from the points before."""
-    root = ET.fromstring(data)  # noqa: S314  # a recording that the user names; expat of Python 3.11 bounds entities
-    before: Fix | None = None
-    for point in root.iter():
-        if point.tag.rpartition("}")[2] != "trkpt":
-            continue
-        texts = {child.tag.rpartition("}")[2]: child.text for child in point}
-        if not texts.get("time"):
-            continue
-        moment = datetime.fromisoformat(texts["time"] or "")
-        at_ms = round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
-        fix = Fix(
-            at_ms, float(point.attrib["lat"]), float(point.attrib["lon"]), alt_m=_number(texts.get("ele")),
-            speed_mps=_number(texts.get("speed")), course_deg=_number(texts.get("course")),
-            hdop=_number(texts.get("hdop")),
-        )  # fmt: skip
-        fix = _derived(before, fix)
-        if before is None or fix.at_ms > before.at_ms:
-            before = fix
-        yield Epoch(at_ms, fix)
-
-
-def _derived(before: Fix | None, fix: Fix) -> Fix:
-    if fix.speed_mps is not None:
-        return fix
-    if before is None or fix.at_ms <= before.at_ms:
-        return replace(fix, speed_mps=0.0)
-    way_m = distance_m(before.lat_deg, before.lon_deg, fix.lat_deg, fix.lon_deg)
-    course = before.course_deg
-    if way_m > 0.5:
-        course = bearing_deg(before.lat_deg, before.lon_deg, fix.lat_deg, fix.lon_deg)
-    return replace(fix, speed_mps=way_m * 1000 / (fix.at_ms - before.at_ms), course_deg=course)
-
-
 def _raw(data: bytes) -> Iterator[Epoch]:
     """Bursts of a raw log, split where a sentence brings another time; comment lines at the head are not sent."""
     day = next((day for line in data.split(b"\n") if (day := _day(_fields(line))) is not None), None)
@@ -226,14 +146,6 @@ def _raw(data: bytes) -> Iterator[Epoch]:
         burst.append(line)
     if tod_ms is not None:
         yield _burst(day or 0, tod_ms, burst)
-
-
-def _binary(data: bytes) -> Iterator[Epoch]:
-    """A log of UBX alone: its fixes, which the rig tells in sentences, as the times in its frames can't be moved."""
-    parser = receiver.Parser()
-    for item in [*parser.feed(data), *parser.flush()]:
-        if isinstance(item, Fix):
-            yield Epoch(item.at_ms, item)
 
 
 def _burst(day: int, tod_ms: int, lines: list[bytes]) -> Epoch:

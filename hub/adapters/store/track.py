@@ -11,7 +11,6 @@ from hub.adapters.store import schema
 from hub.adapters.store.events import EventPart
 from hub.core.marks import (
     DAY_MS,
-    ROLLBACK,
     Incoming,
     Kind,
     Mark,
@@ -23,6 +22,7 @@ from hub.core.marks import (
     poisoned,
 )
 from hub.ports import Chunk, LedgerLine, SavedLive
+from wire.kinds import ROLLBACK
 
 Key = tuple[str, str]
 PAYLOADS_AT_ONCE = 32

@@ -82,6 +82,17 @@ async def test_acks_come_in_and_a_flood_of_them_is_bounded(broker: int, hub: tup
     await session.close()
 
 
+async def test_commands_come_in_and_everything_is_counted(broker: int, hub: tuple[Connection, Heard]) -> None:
+    counted: Heard = []
+    login = Login("127.0.0.1", broker, "gw-1", "s1")
+    session = await MqttLink(login, lambda lane, n: counted.append((lane, b"%d" % n))).open(WILL)
+    await session.publish("live", b"x" * 130)
+    await hub[0].publish("odo/1/gw-1/down/cmd", b"{}")
+    assert await asyncio.wait_for(session.inbox.get(), 3) == ("cmd", b"{}")
+    assert counted == [("link", b"600"), ("live", b"%d" % (191 - 24 + 18 + 130)), ("cmd", b"%d" % (191 - 24 + 19 + 2))]
+    await session.close()
+
+
 async def test_a_link_that_is_dropped_leaves_the_will(broker: int, hub: tuple[Connection, Heard]) -> None:
     _, heard = hub
     session = await link(broker).open(WILL)

@@ -88,3 +88,9 @@ def test_after_a_pause_a_derived_speed_begins_anew() -> None:
     state = after(told(0, None, None), told(60_000, None, None, north_m=500.0))
     assert state.fix is not None
     assert (state.fix.speed_mps, state.fix.course_deg) == (0.0, None)
+
+
+def test_a_place_that_jumped_gives_no_impossible_speed() -> None:
+    state = after(told(0, None, None), told(1000, None, None, north_m=4_000_000.0))
+    assert state.fix is not None
+    assert state.fix.speed_mps == 90.0

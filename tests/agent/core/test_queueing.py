@@ -1,7 +1,7 @@
 """The track lane's pace: batch sizes, pauses, halving, patience."""
 
 from agent.core import queueing
-from agent.core.queueing import FIRST_ROWS, Flight, Track, overdue, sent, unlinked
+from agent.core.queueing import FIRST_ROWS, Flight, Saving, Track, overdue, sent, unlinked
 from wire.messages import Ack
 
 S = "AbCdEf01-_x"
@@ -67,3 +67,10 @@ def test_a_row_that_is_refused_again_and_again_waits_longer_each_time() -> None:
     assert other.not_before_ms == 1099, "another row begins anew"
     taken = answered(sent(track, 7, 7, 0), Ack(S, upto=7, h=S), 100)
     assert (taken.refusals, unlinked(taken).not_before_ms) == (0, 0)
+
+
+def test_a_small_budget_makes_batches_large_but_not_one_that_was_refused() -> None:
+    assert queueing.batch_rows(Track(), Saving()) == 60
+    assert queueing.batch_rows(Track(), Saving(rows=600)) == 600
+    assert queueing.batch_rows(Track(limit=300), Saving(rows=60)) == 300
+    assert queueing.batch_rows(Track(limit=30), Saving(rows=600)) == 30

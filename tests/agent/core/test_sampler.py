@@ -47,12 +47,13 @@ def test_a_parked_vehicle_beats_seldom() -> None:
 
 def stand(*moments: tuple[float, float, float]) -> list[tuple[float, float]]:
     """Seconds, metres to the north, accuracy of a vehicle that was told to stand at 0: when it was moved, and to where."""
-    state, moves = sent(*sampler.step(State(), at(0, 0, 0), Reading(), Motion.PARKED, CONFIG)), []
+    state = sent(*sampler.step(State(), at(0, 0, 0), Reading(), Motion.PARKED, CONFIG))
+    moves: list[tuple[float, float]] = []
     for second, north_m, accuracy in moments:
         state, live = sampler.step(state, at(second, north_m, 0.1, accuracy=accuracy), Reading(), Motion.PARKED, CONFIG)
         state = sent(state, live)
         if live is not None and live.lat_deg != 41.0:
-            moves.append((second, round((live.lat_deg - 41.0) * METRES_PER_DEGREE)))
+            moves.append((second, float(round((live.lat_deg - 41.0) * METRES_PER_DEGREE))))
     return moves
 
 
@@ -213,3 +214,10 @@ def test_a_held_fix_says_so_and_the_heartbeat_keeps_the_place() -> None:
     assert live.lat_deg == 41.0
     state, _ = sampler.step(sent(state, live), at(301, 2, 0.2), Reading(), Motion.PARKED, CONFIG)
     assert not state.held
+
+
+def test_nonsense_of_a_receiver_is_held_at_the_edge_of_what_a_message_carries() -> None:
+    fix = Fix(0, 41.0, -96.0, 9e9, 52_000.0, 0.0, accuracy_m=9e9)
+    live = sampler.live_of(fix, Reading(), CONFIG, waiting=0, trend=Trend(9e9, 90.0))
+    assert (live.speed_mps, live.alt_m, live.accuracy_m) == (1000.0, 100_000.0, 1_000_000.0)
+    assert sampler.live_of(replace(fix, alt_m=-9e9), Reading(), CONFIG, waiting=0).alt_m == -10_000.0

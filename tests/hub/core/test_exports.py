@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from io import StringIO
 from xml.etree import ElementTree as ET
 
@@ -13,7 +14,7 @@ from hub.core.registry import Stay
 from tests.hub.makers import STORE, T0, a_batch, a_row
 from wire.errors import DecodeError
 from wire.iso import iso
-from wire.messages import Fix
+from wire.messages import Fix, Lost
 from wire.schema import NAMES, row_of
 from wire.track import encode_batch
 
@@ -97,3 +98,29 @@ def test_when(text: str, at_ms: int) -> None:
 def test_when_refuses(text: str) -> None:
     with pytest.raises(DecodeError, match="from"):
         when(text, "from")
+
+
+def lossy(*lost: Lost) -> list[Point]:
+    """Fixes 1 and 200, and what the receipts between them make of the second."""
+    batch = a_batch(1, 1, lost=lost)
+    batch = replace(batch, rows=(*batch.rows, (200, a_row(200))), last=200)
+    return list(points(encode_batch(batch), "gw-a", Stay("gw-a", 0, T0 * 2)))
+
+
+def test_a_thinned_track_is_a_whole_line() -> None:
+    found = lossy(Lost(2, 199, "thinned", {"fixes": 198}))
+    assert [point.broken for point in found] == [None, False]
+    assert len(json.loads(whole("geojson", found))["geometry"]["coordinates"]) == 1
+
+
+@pytest.mark.parametrize("first", ["dropped", "missing", "thinned"])
+def test_lost_fixes_break_the_line(first: str) -> None:
+    found = lossy(Lost(2, 100, first), Lost(101, 199, "dropped"))
+    assert [point.broken for point in found] == [None, True]
+    assert len(json.loads(whole("geojson", found))["geometry"]["coordinates"]) == 2
+    near = [found[0], Point("gw-a", STORE, 3, a_row(3), broken=True)]
+    assert len(json.loads(whole("geojson", near))["geometry"]["coordinates"]) == 2
+
+
+def test_a_thinned_stretch_at_the_beginning_of_an_export_is_a_beginning() -> None:
+    assert whole("csv", lossy(Lost(2, 199, "thinned"))[1:]).splitlines()[1].split(",")[1] == "1"

@@ -150,3 +150,17 @@ def test_who_has_quit_is_not_told() -> None:
     board.apply([shown("a")])
     board.rang(9)
     assert (viewer.pending, woken) == (False, [1])
+
+
+def test_who_is_looked_at_closely() -> None:
+    board, viewer, _ = joined(shown("a"), shown("b"))
+    assert board.watched(2) == set()
+    viewer.subscribe(1, BOX, 5)
+    viewer.subscribe(2, Window(ids=frozenset({"a"})), 5)
+    viewer.subscribe(3, Window(ids=frozenset({"b", "c", "d"})), 5)
+    assert board.watched(2) == {"a"}
+    viewer.unsubscribe(2)
+    assert board.watched(2) == set()
+    viewer.subscribe(2, Window(ids=frozenset({"a"})), 5)
+    board.quit(viewer)
+    assert board.watched(2) == set()

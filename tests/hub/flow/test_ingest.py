@@ -438,3 +438,13 @@ async def test_boards_follow_and_come_back(yard: Yard) -> None:
     yard.now._tell("odo:{nowhere}:moves", b"junk")
     await eventually(lambda: yard.watch.count("ingest.refused", topic="redis") == 2)
     assert not viewer.pending
+
+
+async def test_what_devices_say_to_commands_is_passed_on(yard: Yard) -> None:
+    await yard.start("registry")
+    told: list[tuple[str, bool, str]] = []
+    yard.ingest.on_outcome = lambda device, outcome: told.append((device, outcome.ok, outcome.why))
+    yard.send("cmd", b'{"v":1,"id":"a","ok":false,"why":"expired"}')
+    yard.send("cmd", b"{")
+    assert told == [("gw-a", False, "expired")]
+    assert yard.watch.count("ingest.refused", topic="cmd", reason="not-json") == 1

@@ -36,7 +36,9 @@ NDS = "time_utc,gps_long,gps_lat,gps_elevation,gps_heading_raw,gps_fix,gps_sats,
 
 def test_rows_with_holes_and_steps_back() -> None:
     rows = "10,5.0,52.0,,,2,,,,,,\n10,5.0,52.0,,,2,,,,,,\n9,5.0,52.0,,,2,,,,,,\n11,,52.0,,,3,,,,,,\n12,NA,52.0,,,3,,,,,,\n13,inf,52.0,,,3,,,,,,\n"
-    assert read("x.csv", (NDS + rows).encode()).epochs == (Epoch(10_000, Fix(10_000, 52.0, 5.0, mode=Mode.FIX_2D)),)
+    assert read("x.csv", (NDS + rows).encode()).epochs == (
+        Epoch(10_000, Fix(10_000, 52.0, 5.0, speed_mps=0.0, mode=Mode.FIX_2D)),
+    )
 
 
 def test_the_bus_alone_is_spread_evenly_and_looped() -> None:
@@ -113,6 +115,13 @@ def test_a_log_without_a_date_starts_in_1970() -> None:
     assert [epoch.at_ms for epoch in read("x.log", _checked(lines)).epochs] == [86_399_000, 1000]
 
 
+def test_the_rig_reads_what_replay_reads() -> None:
+    lines = b'{"at_ms":10000,"lat_deg":52.0,"lon_deg":5.0}\n{"at_ms":11000,"lat_deg":52.0001,"lon_deg":5.0,"rpm":800}\n'
+    recording = read("x", lines)
+    assert [epoch.at_ms for epoch in recording.epochs] == [10_000, 11_000]
+    assert recording.keys == {"rp"}
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [
@@ -121,6 +130,7 @@ def test_a_log_without_a_date_starts_in_1970() -> None:
         ("x.csv", b"\xff\xfe\xfa"),
         ("x.csv", b""),
         ("x.csv", b"ENGINE_RUN_TINE (),ENGINE_RPM ()\n1,2\n"),
+        ("x.csv", b"ENGINE_RUN_TINE (),ENGINE_RPM ()\nx,2\ny,3\n"),
         ("x.gpx", b"<gpx"),
         ("x.gpx", b"<gpx/>"),
         ("x.log", b"nothing\n"),

@@ -1,0 +1,35 @@
+"""What each key of `odograph-agent replay --json` means. A test holds it against a real run."""
+
+KEYS: dict[str, str] = {
+    "settings": "the section [sampling] as it was used, after profile and --set",
+    "read": "positions that the file told, after broken lines were left out",
+    "fixes": "those that the agent accepted: the rows of the track",
+    "hours": "time between accepted fixes; silences of more than 5 min don't count",
+    "km": "way over the accepted fixes that do not stand",
+    "live_messages": "live messages sent, each acknowledged at once",
+    "live_per_hour": "the same an hour",
+    "live_error_m": "at each accepted fix that is not held: how far the place is that the hub predicts from the newest message, as "
+    "decoded from its bytes; percentiles over all seconds, by nearest rank",
+    "track_sed_max_m": "the track as decoded from its batches against the accepted fixes, at their times; rounding to 1e-7° is all",
+    "thinned.eps_m": "bound of the thinning that a full disk would begin with",
+    "thinned.points": "fixes that it would keep",
+    "thinned.sed_max_m": "how far off the line a dropped one is at most, at its time",
+    "bytes.live": "payloads of all live messages",
+    "bytes.track": "payloads of all track batches, cut as the uplink does every `upload_s`",
+    "bytes.track_per_fix": "the same for each fix, headers included",
+    "bytes.live_per_hour_tls": "live messages on the air, both directions: QoS 1, TLS, TCP, acks; computed, without the pings of a silent link",
+    "bytes.total_per_hour_tls": "live and track on the air, both directions, with the hub's own acks; computed in the same way",
+    "odometer_m": "what the agent's odometer shows",
+    "parked.hours": "time that the vehicle was parked, or had stood for 30 s",
+    "parked.fixes_per_hour": "live messages in that time, an hour",
+    "parked.beyond_heartbeats": "those of them that were neither heartbeat nor a change of the ignition, once the hub knew that it stands",
+    "parked.phantom_m": "how far the hub saw it move in that time, beyond what it really went",
+    "rejected": "lines that were broken and fixes that were refused, by reason",
+    "held": "fixes farther off than the bound that were taken for the noise of a standing receiver",
+    "refused_or_held_share": "refused and held fixes, of all that were read",
+    "refused_or_held_share_going": "the same of those at which the vehicle did not stand",
+    "compare": "with --compare: this profile and each rule: messages, error if the hub holds the last place (`hold_m`) or goes "
+    "straight on (`extrapolate_m`), bytes of live messages on the air an hour",
+    "files": "the same keys for each file, with `file`, `format` and how many `drives` it holds",
+    "failed": "files that could not be read, with the reason; left out if there are none",
+}

@@ -1,0 +1,189 @@
+"""What can be believed of a damaged outbox: the shape of a record, its place in the hash chain, and what is missing between.
+
+A record counts if it looks like one: its body is what the agent writes, and says the same time as its row. Behind a record that
+counts and has the seq before, its hash must fit, too. Of several versions of a record the one that fits the chain is taken.
+"""
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from agent.core.pages import Value
+from agent.core.room import SPAN
+from wire.kinds import DAMAGED
+from wire.schema import AT_MS
+from wire.track import GENESIS, chain
+
+H = re.compile(r"[A-Za-z0-9_-]{11}")
+OPEN, UNDATED = -1, 0
+FIX, EVENT = "f", "e"
+SLACK = 20_000
+"""So many records may have come since the side file was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record as it stood in the file. `sure` unless it stood where no checksum and no list of pages vouches for it."""
+
+    seq: int
+    kind: str
+    at_ms: int
+    body: bytes
+    h: str
+    boot: int = 0
+    mono_ms: int = 0
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What else a damaged file tells. `lost` are receipts, by their first seq."""
+
+    meta: dict[str, str] = field(default_factory=dict)
+    boots: dict[int, str] = field(default_factory=dict)
+    lost: dict[int, tuple[int, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The last record that counted, and its hash."""
+
+    seq: int = 0
+    h: str = GENESIS
+
+
+def record_of(rowid: int | None, columns: Sequence[Value], *, sure: bool = True) -> Found | None:
+    """The record that a row of the table is; None if it is another row, or no sound one."""
+    if rowid is None or rowid < 1 or len(columns) not in {5, 7} or columns[0] is not None:
+        return None
+    kind, at_ms, body, h, boot, mono_ms = (*columns[1:], 0, 0)[:6]
+    if not isinstance(at_ms, int) or not isinstance(boot, int) or not isinstance(mono_ms, int):
+        return None
+    if not isinstance(kind, str) or not isinstance(body, bytes) or not isinstance(h, str) or not H.fullmatch(h):
+        return None
+    return Found(rowid, kind, at_ms, body, h, boot, mono_ms, sure) if sound(kind, at_ms, body) else None
+
+
+def sound(kind: str, at_ms: int, body: bytes) -> bool:
+    """Whether a body is one that the agent writes, and says the time that its row says."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(told, list):
+        return False
+    if kind == FIX:
+        whole = len(told) >= 3 and all(value is None or type(value) is int for value in told)
+        return whole and (told[AT_MS] == at_ms or (told[AT_MS] is None and at_ms == OPEN))
+    if kind != EVENT or len(told) != 5 or not isinstance(told[1], str) or not isinstance(told[4], dict):
+        return False
+    when = told[0]
+    return when == at_ms if type(when) is int else isinstance(when, list) and at_ms in {OPEN, UNDATED}
+
+
+def learn(facts: Facts, rowid: int | None, columns: Sequence[Value]) -> None:
+    """Take in a row of the small tables: `meta`, `boot`, `lost`. Of two that differ the first counts."""
+    match columns:
+        case [str(key), str(value)] if rowid is None:
+            facts.meta.setdefault(key, value)
+        case [None, str(name)] if rowid is not None:
+            facts.boots.setdefault(rowid, name)
+        case [None, int(last), str(reason)] if rowid is not None and 1 <= rowid <= last:
+            facts.lost.setdefault(rowid, (last, reason))
+        case _:
+            pass
+
+
+def chosen(link: Link, versions: Sequence[Found]) -> Found | None:
+    """The version of a record that counts behind `link`, if any does."""
+    if link.seq == versions[0].seq - 1:
+        return next((one for one in versions if chain(link.h, one.seq, one.body) == one.h), None)
+    return max(versions, key=lambda one: one.sure)
+
+
+def believed(versions: Iterable[Sequence[Found]], facts: Facts, *, most: int) -> Iterator[Found]:
+    """The records that count, in order, out of the versions of each by rising seq. None is beyond `most`, none was thinned."""
+    acked, acked_h = number(facts, "acked"), facts.meta.get("acked_h", "")
+    link, told = Link(), Receipts(facts)
+    for some in versions:
+        seq = some[0].seq
+        if seq > most:
+            return
+        if told.reason(seq):
+            continue
+        if seq == acked + 1 and link.seq != acked and H.fullmatch(acked_h):
+            link = Link(acked, acked_h)
+        one = chosen(link, some)
+        if one is not None:
+            link = Link(one.seq, one.h)
+            yield one
+
+
+def number(facts: Facts, key: str) -> int:
+    """A number of the table `meta`; 0 if it is not there."""
+    text = facts.meta.get(key, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+class Receipts:
+    """The receipts of a damaged store, looked up by seq."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._firsts = sorted(facts.lost)
+        self._lost = facts.lost
+
+    def reason(self, seq: int) -> str:
+        """Why a record went; empty if no receipt tells."""
+        at = bisect_right(self._firsts, seq) - 1
+        if at < 0:
+            return ""
+        last, reason = self._lost[self._firsts[at]]
+        return reason if seq <= last else ""
+
+    def until(self, seq: int) -> int:
+        """The last seq of the same word as this one."""
+        at = bisect_right(self._firsts, seq)
+        after = self._firsts[at] - 1 if at < len(self._firsts) else 1 << 62
+        return min(after, self._lost[self._firsts[at - 1]][0]) if self.reason(seq) else after
+
+    def gap(self, first: int, last: int) -> list[tuple[int, str]]:
+        """A gap as its parts: how many, and why. No part is so long that a batch could not span it."""
+        parts = list[tuple[int, str]]()
+        while first <= last:
+            end = min(last, self.until(first), first + SPAN - 1)
+            parts.append((end - first + 1, self.reason(first) or DAMAGED))
+            first = end + 1
+        return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How far the salvage of a file has come. `start` is up to where the hub has it; None until that is known."""
+
+    store: str = ""
+    newest: int = 0
+    start: int | None = None
+    at: int = 0
+    salvaged: int = 0
+    missing: int = 0
+    done: bool = False
+
+
+def begun(job: Job, start: int) -> Job:
+    """Everything up to `start` is at the hub."""
+    return replace(job, start=start, at=max(job.at, start))
+
+
+def job_of(data: object) -> Job:
+    """A job as it was noted; a new one if that is no note."""
+    if not isinstance(data, dict) or data.keys() != {"store", "newest", "start", "at", "salvaged", "missing", "done"}:
+        return Job()
+    return Job(**data)
+
+
+def begin_at(job: Job, facts: Facts, upto: int, *, fits: bool) -> int:
+    """Up to where the hub has the damaged store: its own word, unless another device has written there under the same id."""
+    acked = number(facts, "acked")
+    return upto if fits and upto <= max(job.newest, acked) else acked

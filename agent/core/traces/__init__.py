@@ -1,0 +1,1 @@
+"""Traces: recorded drives of many formats, read into fixes with their bus values."""
