@@ -1,13 +1,12 @@
 """The outbox in SQLite: WAL, `synchronous=FULL`, 1024-byte pages. What `put` has returned survives a power cut.
 
-A file that is damaged is set aside (`…damaged-1`), a new store is opened, and its first record names the store before it.
-A side file keeps the store id and the last known seq, so that even a lost database can be named.
+A file that is damaged is set aside (`…damaged-1`), a new store is opened, and its first record names the store before it;
+`sqlite_salvage` brings in what can still be read.
 When the disk is full, room is made by `sqlite_room`: seqs then have gaps, and each gap has a receipt.
 """
 
 import asyncio
 import contextlib
-import json
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from agent.adapters.sqlite_disk import Reserve, quick_check, set_aside
+from agent.adapters.sqlite_disk import Reserve, Side, quick_check, set_aside
 from agent.adapters.sqlite_room import SQL, Room, one
 from agent.core.dating import Moment, dated, event_body, undated
 from agent.core.room import Made
@@ -27,6 +26,9 @@ from wire.track import GENESIS, b64, chain
 KEEP_ACKED_MS = 24 * 3_600_000
 SIDE_EVERY = 600
 PIECE = 500
+SALVAGE = "salvage"
+Run = tuple[Sequence[tuple[int, str]], Sequence[Record]]
+"""How many are missing and why, one after the other, and the records behind them."""
 OPEN, UNDATED = -1, 0
 """What stands in `at_ms` while a record waits for its time, and when it went without."""
 
@@ -37,7 +39,7 @@ class SqliteOutbox:
     def __init__(self, path: Path, connection: aiosqlite.Connection, limits: Limits) -> None:
         self._path = path
         self._db = connection
-        self._room, self._reserve = Room(connection), Reserve(path, connection)
+        self._room, self._reserve, self._side = Room(connection), Reserve(path, connection), Side(path)
         self.limits = limits
         self.lost_so_far: dict[str, int] = {}
         self.sent = 0
@@ -47,7 +49,6 @@ class SqliteOutbox:
         self.newest = 0
         self.acked = 0
         self.low, self._h = 1, GENESIS
-        self._side_at = 0
         self._first_open: int | None = None
         self._undated_boot = ""
         self.cut_off: str | None = None
@@ -111,13 +112,13 @@ class SqliteOutbox:
 
     async def _begin_store(self, now: Moment) -> None:
         """Make a store id; if the side file knows a store before this one, the first record names it."""
-        before = self._read_side()
+        before = self._side.read()
         self.store = b64(secrets.token_bytes(8))
         await self._db.execute(SQL["set_meta"], ("store", self.store))
         if before is not None:
             detail: dict[str, object] = {"prev": before[0], "prev_seq": before[1]}
             await self.put([_event("store-new", now, detail)])
-        self._write_side()
+        self._side.write(self.store, self.newest)
 
     async def _meta(self, key: str) -> str | None:
         value = await one(self._db, "get_meta", key)
@@ -136,25 +137,6 @@ class SqliteOutbox:
     def unsettled(self) -> bool:
         """Whether `settle_times` has something to do."""
         return self._first_open is not None or bool(self._undated_boot)
-
-    @property
-    def _side(self) -> Path:
-        return self._path.with_suffix(".store")
-
-    def _read_side(self) -> tuple[str, int] | None:
-        try:
-            data = json.loads(self._side.read_text(encoding="utf-8"))
-            return str(data["store"]), int(data["seq"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None  # no side file, or one that a power cut has cut: then the store before stays unnamed
-
-    def _write_side(self) -> None:
-        """Best effort: a full disk that has just taken a commit must not make that commit look failed."""
-        fresh = self._side.with_suffix(".store-new")
-        with contextlib.suppress(OSError):
-            fresh.write_text(json.dumps({"store": self.store, "seq": self.newest}), encoding="utf-8")
-            fresh.replace(self._side)
-        self._side_at = self.newest
 
     async def put(self, records: Sequence[Record]) -> list[Stored]:
         """Give seqs and keep, in one transaction; durable when it returns. On a full disk, room is made first."""
@@ -175,9 +157,24 @@ class SqliteOutbox:
         self.newest, self._h = seq, h
         if self._first_open is None:
             self._first_open = next((one.seq for one in stored if one.at_ms is None), None)
-        if seq - self._side_at >= SIDE_EVERY:
-            self._write_side()
+        if seq - self._side.at >= SIDE_EVERY:
+            self._side.write(self.store, self.newest)
         return stored
+
+    async def take_in(self, runs: Sequence[Run], *, note: str) -> None:
+        """Records of a damaged store, each run behind receipts for what is missing before it; `note` says how far that is."""
+        async with self._writing():
+            seq, h = self.newest, self._h
+            for gap, records in runs:
+                seq = await self._room.book(seq, gap)
+                _, seq, h = await self._append(records, seq, h)
+            await self._db.execute(SQL["set_meta"], (SALVAGE, note))
+            first_open, totals = await self._number("first_open"), await self._room.totals()
+        self.newest, self._h, self._first_open, self.lost_so_far = seq, h, first_open, totals
+
+    async def note(self) -> str:
+        """The note of `take_in`."""
+        return await self._meta(SALVAGE) or ""
 
     async def _append(self, records: Sequence[Record], seq: int, h: str) -> tuple[list[Stored], int, str]:
         """Within a transaction: the records as stored, and the end of the chain."""
@@ -333,7 +330,7 @@ class SqliteOutbox:
             self.acked, self.sent = was, sent
             raise
         self.store, self.newest, self._h, self.low, self._first_open = store, seq, h, 1, first_open
-        self._write_side()
+        self._side.write(self.store, self.newest)
 
     async def _piece(self) -> list[tuple[int, bytes]]:
         async with self._db.execute(SQL["read_mirrored"], (PIECE,)) as cursor:
@@ -382,7 +379,7 @@ class SqliteOutbox:
 
     async def close(self) -> None:
         """Write the side file and close. What is closed was not cut off."""
-        self._write_side()
+        self._side.write(self.store, self.newest)
         with contextlib.suppress(sqlite3.Error):
             await self._db.execute(SQL["set_meta"], ("session", ""))
         await self._db.close()

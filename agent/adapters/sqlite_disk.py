@@ -6,6 +6,7 @@ When others have made room on the disk, the reserve is filled again and the data
 """
 
 import contextlib
+import json
 import secrets
 import shutil
 import sqlite3
@@ -51,6 +52,35 @@ class Reserve:
         self._capped = True
 
 
+class Side:
+    """The file `….store`: the store id and the last known seq, so that even a lost database can be named."""
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_suffix(".store")
+        self.at = 0
+
+    def read(self) -> tuple[str, int] | None:
+        """Store and seq; None without the file, or when a power cut has cut it: then the store before stays unnamed."""
+        return read_side(self._path)
+
+    def write(self, store: str, seq: int) -> None:
+        """Best effort: a full disk that has just taken a commit must not make that commit look failed."""
+        fresh = self._path.with_suffix(".store-new")
+        with contextlib.suppress(OSError):
+            fresh.write_text(json.dumps({"store": store, "seq": seq}), encoding="utf-8")
+            fresh.replace(self._path)
+        self.at = seq
+
+
+def read_side(path: Path) -> tuple[str, int] | None:
+    """What a side file says."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return str(data["store"]), int(data["seq"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 async def quick_check(db: aiosqlite.Connection) -> None:
     """Raises DatabaseError for a file that is damaged."""
     async with db.execute("PRAGMA quick_check(1)") as cursor:
@@ -60,10 +90,13 @@ async def quick_check(db: aiosqlite.Connection) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged database and its journals so that they can be looked at later."""
+    """Rename a damaged database and its journals, with a copy of the side file, so that they can be salvaged."""
     number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+    while any(path.parent.glob(f"{path.name}.*-{number}")):
         number += 1
+    aside = path.with_name(f"{path.name}.damaged-{number}")
+    with contextlib.suppress(OSError):
+        shutil.copyfile(path.with_suffix(".store"), aside.with_name(aside.name + ".store"))
     path.rename(aside)
     for suffix in ("-wal", "-shm"):
         journal = path.with_name(path.name + suffix)

@@ -4,6 +4,7 @@ Everything here runs inside a transaction of the outbox; what it remembers stand
 """
 
 import re
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -114,6 +115,15 @@ class Room:
         await self._db.execute(SQL["lost_back"])
         for key in (THINNED_UPTO, DROPPED_UPTO):
             await self._set(key, max(0, await self._meta(key) - acked + 1))
+
+    async def book(self, seq: int, gap: Sequence[tuple[int, str]]) -> int:
+        """Receipts behind the newest record, how many and why each; gives the seq of the last."""
+        for count, reason in gap:
+            await self._db.execute(SQL["put_lost"], (seq + 1, seq + count, reason))
+            if reason in {THINNED, DROPPED}:
+                await self._count(reason, count)
+            seq += count
+        return seq
 
     async def _remove(self, seqs: list[int]) -> None:
         await self._db.executemany(SQL["remove"], room.spans(seqs))
