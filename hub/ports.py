@@ -1,6 +1,6 @@
 """What the hub needs from outside: a store, a view of now, a link to devices. Each has a twin in `adapters.memory`."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +41,28 @@ class LedgerLine:
     n: int
 
 
+@dataclass(frozen=True, slots=True)
+class StoreAccount:
+    """How far the hub holds a device's store, and how far it goes as the device told. `closed` says why it has ended."""
+
+    device: str
+    store: str
+    last: int
+    newest: int
+    told_ms: int | None
+    closed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A device's word on how far its store goes."""
+
+    device: str
+    store: str
+    newest: int
+    at_ms: int
+
+
 class Ingested(Protocol):
     """The part of the store that the ingest needs. Every call may raise UnavailableError."""
 
@@ -59,8 +81,17 @@ class Ingested(Protocol):
     async def mark(self, device: str, store: str) -> Mark:
         """The mark of a device's store."""
 
-    async def add_events(self, events: Sequence[StoredEvent]) -> None:
-        """Store events exactly once by device, store and seq."""
+    async def heard(self, told: Sequence[Heard]) -> None:
+        """Keep how far the stores of devices go, for the ledger."""
+
+    async def out_there(self) -> int:
+        """How many records the devices have told of that have not come."""
+
+    async def trim_quarantine(self, most_bytes: int) -> int:
+        """Drop the oldest raw payloads beyond a size, never their lines; gives how many."""
+
+    async def add_events(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        """Store events exactly once by device, store and seq; gives those that the store can't take."""
 
     async def relay(self, fleet: str, most: int) -> list[StoredEvent]:
         """Give new events of a fleet their place in the log; gives those that are not published yet, in order."""
@@ -109,8 +140,11 @@ class Now(Protocol):
     async def put(self, fleet: str, states: Sequence[State], at_ms: int) -> int:
         """Take states over if they are not older than what is there, and publish them; gives how many were taken."""
 
-    async def fill(self, fleet: str, states: Sequence[State], *, at_ms: int, mark: str) -> None:
-        """Put all states of a fleet, drop vehicles that are not among them, and mark the view as filled."""
+    async def begin_fill(self, fleet: str, token: str) -> None:
+        """The view is being filled by the one who holds this token."""
+
+    async def end_fill(self, fleet: str, vehicles: Collection[str], *, token: str, mark: str) -> bool:
+        """Drop vehicles that are not among these and mark the view as filled; not if it was lost or begun anew meanwhile."""
 
     async def filled(self, fleet: str) -> str | None:
         """The mark of a filled view; None if the view is empty."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from agent.adapters.sqlite_disk import Reserve, Side, quick_check, set_aside
+from agent.adapters.sqlite_disk import Reserve, Side, journal_of, quick_check, set_aside
 from agent.adapters.sqlite_room import SQL, Room, one
 from agent.core.dating import Moment, dated, event_body, undated
 from agent.core.room import Made
@@ -59,12 +59,13 @@ class SqliteOutbox:
     async def open(cls, path: Path, *, now: Moment, limits: Limits = Limits()) -> "SqliteOutbox":  # noqa: B008  # frozen
         """Open or make the store. Raises UnavailableError when the disk does not let us."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        wal = journal_of(path)
         try:
             return await cls._open(path, now, limits)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
                 raise UnavailableError(f"{path}: the outbox can't be opened: {error}") from None
-        aside = set_aside(path)
+        aside = set_aside(path, wal)
         try:
             outbox = await cls._open(path, now, limits)
         except sqlite3.Error as error:

@@ -17,6 +17,7 @@ import aiosqlite
 RESERVE_BYTES = 1 << 20
 ROOMY_BYTES = 8 * RESERVE_BYTES
 UNLIMITED = 0xFFFFFFFE
+WAL_MOST = 64 << 20
 
 
 class Reserve:
@@ -89,7 +90,17 @@ async def quick_check(db: aiosqlite.Connection) -> None:
         raise sqlite3.DatabaseError("quick_check failed")
 
 
-def set_aside(path: Path) -> Path:
+def journal_of(path: Path) -> bytes:
+    """The journal as it was left, before SQLite cuts off what stands behind a torn place."""
+    wal = path.with_name(path.name + "-wal")
+    try:
+        with wal.open("rb") as file:
+            return file.read(WAL_MOST)
+    except OSError:
+        return b""
+
+
+def set_aside(path: Path, wal: bytes) -> Path:
     """Rename a damaged database and its journals, with a copy of the side file, so that they can be salvaged."""
     number = 1
     while any(path.parent.glob(f"{path.name}.*-{number}")):
@@ -99,7 +110,8 @@ def set_aside(path: Path) -> Path:
         shutil.copyfile(path.with_suffix(".store"), aside.with_name(aside.name + ".store"))
     path.rename(aside)
     for suffix in ("-wal", "-shm"):
-        journal = path.with_name(path.name + suffix)
-        if journal.exists():
-            journal.rename(aside.with_name(aside.name + suffix))
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    if wal:
+        with contextlib.suppress(OSError):
+            aside.with_name(aside.name + "-wal").write_bytes(wal)
     return aside

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from agent.adapters.sqlite import Run, SqliteOutbox
-from agent.adapters.sqlite_disk import read_side
+from agent.adapters.sqlite_disk import journal_of, read_side
 from agent.core import pages, salvage
 from agent.core.dating import Moment, event_body
 from agent.core.pages import PAGE
@@ -28,7 +28,6 @@ from wire.kinds import DAMAGED
 
 PAGES_AT_ONCE, RECORDS_AT_ONCE = 256, 200
 PAUSE_S, AGAIN_S = 0.02, 5.0
-WAL_MOST = 64 << 20
 NO_BOOT = "unknown"
 
 
@@ -36,9 +35,8 @@ class Damaged:
     """A damaged file and its journal. `survey` all of it first."""
 
     def __init__(self, path: Path) -> None:
-        wal = path.with_name(path.name + "-wal")
         self._file = path.open("rb")
-        self._wal = wal.read_bytes()[:WAL_MOST] if wal.exists() else b""
+        self._wal = journal_of(path)
         self._journal = pages.journal(self._wal)
         self.count = max([-(-path.stat().st_size // PAGE), *self._journal.pages])
         self._free = pages.free_pages(self.page) or set()
@@ -252,8 +250,10 @@ class Salvage:
         return json.dumps({one: asdict(each) for one, each in self._jobs.items()})
 
     def _put_away(self, file: Path) -> None:
-        """A file of which all is in the new store has done its work; one that lacks something is kept for who can do more."""
+        """A file of which all is in the new store has done its work; one that lacks something is kept until the next of its kind."""
         job = self._jobs[file.name]
+        for one in file.parent.glob(f"{self._path.name}.salvaged-*"):
+            one.unlink()
         for one in file.parent.glob(f"{file.name}*"):
             if job.missing or job.start is None:
                 one.rename(one.with_name(one.name.replace(".damaged-", ".salvaged-")))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from hub.core.registry import Registry
-from wire.codec import MAX_TIME_MS, load_object, store_id
+from wire.codec import MAX_SEQ, MAX_TIME_MS, integer, load_object, store_id
 from wire.errors import DecodeError
 from wire.kinds import QUARANTINE, ROLLBACK
 from wire.messages import TIME_KNOWN, Batch, Event, Header
@@ -38,14 +38,21 @@ class Verdict(StrEnum):
     ROLLBACK = "rollback"
     DUPLICATE = "duplicate"
     ANSWER = "answer"
+    REFUSED = "refused"
+    """Not of `decide`: the store could not take it, not even raw."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Up to which seq the hub holds a device's store, and the chain hash there."""
+    """Up to which seq the hub holds a device's store, and the chain hash there.
+
+    `newest` is the newest seq that the device has told of, and `told_ms` when: for the ledger, not for the verdict.
+    """
 
     last: int = 0
     h: str = GENESIS
+    newest: int = field(default=0, compare=False)
+    told_ms: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,42 @@ def decide(mark: Mark, header: Header) -> Verdict:
     return Verdict.ANSWER
 
 
+def moved(batch: Incoming, mark: Mark) -> Mark:
+    """The mark behind a batch that was taken. A body that was not read does not tell how much waits behind it."""
+    last = batch.header.last
+    newest = last + batch.waiting if batch.kind is Kind.ROWS else max(last, mark.newest)
+    return Mark(last, batch.header.after, newest, batch.received_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A device has left a store for another one. `newest` is what the store had at least; None if all of it came along.
+
+    Without a `store`, those that were open because their records were still being salvaged are done with.
+    """
+
+    store: str | None
+    why: str
+    newest: int | None = None
+
+
+def closed(batch: Incoming) -> list[Closed]:
+    """Which stores a batch says have come to their end."""
+    return [told for one in batch.events if (told := _closed(one.event)) is not None]
+
+
+def _closed(event: Event) -> Closed | None:
+    if event.kind == "outbox-damaged":
+        return Closed(None, event.kind) if "salvaged" in event.detail else None
+    if event.kind not in {"fork", "store-new"}:
+        return None
+    try:
+        prev, newest = store_id(event.detail, "prev"), integer(event.detail, "prev_seq", 0, MAX_SEQ)
+    except DecodeError:  # a store that can't be has left nothing behind
+        return None
+    return Closed(prev, event.kind, newest if event.kind == "store-new" else None)
+
+
 def alarm(batch: Incoming, mark: Mark) -> StoredEvent:
     """The hub's own event about seqs that it lost. Its seq is negative: it is not of the device's sequence."""
     low = batch.header.low
@@ -170,7 +213,8 @@ def stored(device: str, store: str, event: Event, *, registry: Registry, receive
     """
     at_ms = received_ms if event.at_ms is None else event.at_ms
     detail = event.detail if _depth(event.detail) <= MOST_DEPTH else {"unreadable": "nested too deeply"}
-    fit = replace(event, at_ms=at_ms, kind=printable(event.kind), detail=detail)
+    boot = None if event.boot is None else printable(event.boot)
+    fit = replace(event, at_ms=at_ms, kind=printable(event.kind), detail=detail, boot=boot)
     vehicle = registry.vehicle_at(device, at_ms)
     if vehicle is not None:
         return StoredEvent(device, store, fit, vehicle.fleet, vehicle.vehicle, received_ms)

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "v0002"
+HEAD = "v0003"
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -109,6 +109,9 @@ mark = Table(
     Column("store", String(11), primary_key=True),
     Column("last", BigInteger, nullable=False),
     Column("h", String(11), nullable=False),
+    Column("newest", BigInteger, nullable=False, server_default="0"),
+    Column("told_ms", BigInteger),
+    Column("closed", String(16)),
 )
 event = Table(
     "event",
@@ -160,6 +163,7 @@ quarantine = Table(
     Column("reason", String(200), nullable=False),
     Column("received_ms", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False, server_default="0"),
 )
 audit = Table(
     "audit",

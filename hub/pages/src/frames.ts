@@ -15,8 +15,8 @@ export interface VehicleState {
 export type ServerFrame =
   | { readonly op: "hello"; readonly at: number }
   | { readonly op: "pong"; readonly at: number }
-  | { readonly op: "snapshot" | "moves"; readonly at: number; readonly vehicles: readonly VehicleState[] }
-  | { readonly op: "leave"; readonly veh: readonly string[] }
+  | { readonly op: "snapshot" | "moves"; readonly sub: number; readonly at: number; readonly vehicles: readonly VehicleState[] }
+  | { readonly op: "leave"; readonly sub: number; readonly veh: readonly string[] }
   | { readonly op: "bye"; readonly retry_ms: number }
   | { readonly op: "error"; readonly code: string; readonly message: string };
 
@@ -56,6 +56,7 @@ export function frameOf(text: string): ServerFrame | null {
   }
   if (!isBag(raw)) return null;
   const at = raw["at"];
+  const sub = numberOrNull(raw["id"]) ?? 0;
   switch (raw["op"]) {
     case "hello":
     case "pong":
@@ -64,11 +65,11 @@ export function frameOf(text: string): ServerFrame | null {
     case "moves": {
       if (!isNumber(at) || !Array.isArray(raw["vehicles"])) return null;
       const vehicles = raw["vehicles"].map(vehicleOf).filter((vehicle) => vehicle !== null);
-      return { op: raw["op"], at, vehicles };
+      return { op: raw["op"], sub, at, vehicles };
     }
     case "leave": {
       const veh = Array.isArray(raw["veh"]) ? raw["veh"] : [raw["veh"]];
-      return { op: "leave", veh: veh.filter((key) => typeof key === "string") };
+      return { op: "leave", sub, veh: veh.filter((key) => typeof key === "string") };
     }
     case "bye":
       return { op: "bye", retry_ms: numberOrNull(raw["retry_ms"]) ?? 1000 };

@@ -154,7 +154,10 @@ export class LivePage implements StreamHandler {
     filter.addEventListener("input", () => this.#showTable(), { signal });
     window.addEventListener("online", () => this.#stream.hurry(), { signal });
     window.addEventListener("keydown", (event) => event.key === "Escape" && this.#select(null), { signal });
-    document.addEventListener("visibilitychange", () => document.hidden || this.#stream.hurry(), { signal });
+    document.addEventListener("visibilitychange", () => {
+      this.#stream.look(document.hidden ? null : this.#selected);
+      if (!document.hidden) this.#stream.hurry();
+    }, { signal });
     need("map", HTMLElement).addEventListener("mousemove", (event) => {
       if (event.buttons === 0) this.#map?.pointer(this.#overlay.hit(event.offsetX, event.offsetY) !== null);
     }, { signal });
@@ -286,6 +289,7 @@ export class LivePage implements StreamHandler {
   #select(key: string | null): void {
     if (key === this.#selected) return;
     this.#selected = key;
+    this.#stream.look(key);
     if (key === null) {
       if (this.#map?.mode === "follow") this.#map.mode = "free";
     } else {

@@ -1,4 +1,5 @@
 // The WebSocket client of `odograph.v1`: signs in, subscribes to all vehicles, and comes back by itself when it is cut.
+// The one that somebody looks at is subscribed to by its id as well: for the hub that means to ask it to be more exact.
 import { HubClock, localMs } from "./clock.ts";
 import { frameOf, type ServerFrame, type VehicleState } from "./frames.ts";
 
@@ -7,6 +8,7 @@ const SILENCE_MS = 25_000;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 20_000;
 const SUBSCRIPTION = 1;
+const LOOKED_AT = 2;
 const CLOSE_AUTH = 4001;
 
 export interface StreamHandler {
@@ -31,6 +33,7 @@ export class Stream {
   #retryTimer = 0;
   #beatTimer = 0;
   #closed = false;
+  #looked: string | null = null;
 
   constructor(url: string, token: string, handler: StreamHandler) {
     this.#url = url;
@@ -49,6 +52,7 @@ export class Stream {
       this.#pingedMs = localMs();
       this.#send({ op: "auth", token: this.#token });
       this.#send({ op: "sub", id: SUBSCRIPTION, topic: "vehicles" });
+      if (this.#looked !== null) this.#look();
       this.#send({ op: "ping" });
     };
     socket.onmessage = (event) => this.#receive(event.data);
@@ -62,6 +66,18 @@ export class Stream {
     if (this.#socket !== null || this.#closed) return;
     this.#handler.lost(null);
     this.open();
+  }
+
+  /** Somebody looks closely at this vehicle, or at none. */
+  look(key: string | null): void {
+    if (key === this.#looked) return;
+    if (this.#looked !== null) this.#send({ op: "unsub", id: LOOKED_AT });
+    this.#looked = key;
+    if (key !== null) this.#look();
+  }
+
+  #look(): void {
+    this.#send({ op: "sub", id: LOOKED_AT, topic: "vehicles", where: { ids: [this.#looked] } });
   }
 
   close(): void {
@@ -79,7 +95,8 @@ export class Stream {
   #receive(data: unknown): void {
     this.#heardMs = localMs();
     const frame = typeof data === "string" ? frameOf(data) : null;
-    if (frame !== null) this.#take(frame);
+    // What the second subscription tells, the first tells too.
+    if (frame !== null && (!("sub" in frame) || frame.sub === SUBSCRIPTION)) this.#take(frame);
   }
 
   #take(frame: ServerFrame): void {

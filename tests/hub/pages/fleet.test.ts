@@ -104,7 +104,7 @@ test("frames are judged: what is not one is null, what is incomplete is left out
   for (const text of ["", "{", "[]", "7", '{"op":"dance"}', '{"op":"hello"}', '{"op":"moves","at":1}']) assert.equal(frameOf(text), null, text);
   const frame = frameOf('{"op":"moves","id":1,"at":5,"vehicles":[{"veh":"a","on":true,"live":{"t":1}},{"name":"b"},null]}');
   assert.deepEqual(frame, {
-    op: "moves", at: 5,
+    op: "moves", sub: 1, at: 5,
     vehicles: [{ veh: "a", name: "a", on: true, live: null, rx: null, q: 0, through: null, catching_up: false }],
   });
   assert.deepEqual(frameOf('{"op":"bye"}'), { op: "bye", retry_ms: 1000 });

@@ -131,6 +131,7 @@ class Stub:
     def __init__(self, drives: list[Drive]) -> None:
         self.drives = drives
         self.watchers: set[WebSocket] = set()
+        self.looked_at: list[object] = []
         self.codes = {CODE}
         self.down = False
         self.tile_url: str | None = None
@@ -166,7 +167,14 @@ class Stub:
                 if frame["op"] == "auth" and frame["token"] != TOKEN:
                     await socket_.send_json({"op": "error", "id": None, "code": "auth", "message": ""})
                     return await socket_.close(4001)
-                if frame["op"] == "sub":
+                if frame["op"] == "sub" and frame["id"] != 1:
+                    self.looked_at.append(frame["where"]["ids"])
+                    one = [drive.state() for drive in self.drives if drive.key in frame["where"]["ids"]]
+                    told = {"op": "snapshot", "id": frame["id"], "at": clock.utc_ms(), "vehicles": one}
+                    await socket_.send_json(told)
+                elif frame["op"] == "unsub":
+                    self.looked_at.append(None)
+                elif frame["op"] == "sub":
                     states = [drive.state() for drive in self.drives]
                     await socket_.send_json({"op": "snapshot", "id": 1, "at": clock.utc_ms(), "vehicles": states})
                     self.watchers.add(socket_)

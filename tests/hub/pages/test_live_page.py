@@ -9,6 +9,7 @@ from playwright.async_api import Browser, expect
 
 from tests.hub.pages.stub import CODE, DIST, TOKEN, Stub, fleet, serving
 from tests.hub.pages.visitor import DESK, PHONE, browsing, visitor
+from tests.rigs import eventually
 from wire.geo import distance_m
 
 pytestmark = pytest.mark.e2e
@@ -98,7 +99,8 @@ async def test_a_vehicle_without_link_is_held_and_its_bound_grows(browser: Brows
     assert "–" in await visit.row("truck-7"), "no speed is claimed"
 
 
-async def test_selecting_follows_and_the_keyboard_does_it_too(browser: Browser, base_url: str) -> None:
+async def test_selecting_follows_and_the_keyboard_does_it_too(browser: Browser, base_url: str, stub: Stub) -> None:
+    """Whoever is selected is looked at by its id, so that the hub asks it to be more exact, until it no longer is."""
     visit = await visitor(browser, base_url)
     await visit.enter(CODE)
     button = visit.page.get_by_role("button", name="Van 2", exact=True)
@@ -116,6 +118,8 @@ async def test_selecting_follows_and_the_keyboard_does_it_too(browser: Browser, 
     assert box is not None
     await visit.page.keyboard.press("Escape")
     await expect(visit.page.locator("#detail")).to_be_hidden()
+    await eventually(lambda: stub.looked_at[-2:] == [["van-2"], None])
+    assert len((await visit.seen())["vehicles"]) > 1, "the snapshot of the one is not taken for the fleet"
     await visit.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     await expect(visit.page.locator("tr[data-selected='true'] .name")).to_have_text("Van 2")
     assert await visit.complaints() == []
