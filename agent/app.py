@@ -12,19 +12,21 @@ from agent.adapters.mqtt import MqttLink
 from agent.adapters.notes import Notes
 from agent.adapters.outbox_file import only_agent
 from agent.adapters.sqlite import SqliteOutbox
+from agent.adapters.sqlite_salvage import Salvage, aside, question
 from agent.adapters.state_socket import answer, socket_path
 from agent.adapters.supply import Supply, found
 from agent.core import alarms, budget, guardian
 from agent.core.obd.elm327 import Elm327
 from agent.core.obd.memory import Memory, report
+from agent.core.salvage import Job
 from agent.dialogue import ask
 from agent.events import HAPPENINGS
 from agent.flow import LiveLane, Senses, Vehicle, collect, reopening, watch_fixes
 from agent.guard import Guard, keep_guard
 from agent.mileage import Mileage, keep_mileage
 from agent.parts import adapter, budgeted, bus, floor_ms, hunts, login_of, receiver, sampling
-from agent.ports import Limits
-from agent.recorder import Recorder
+from agent.ports import Limits, Session
+from agent.recorder import Recorder, unbroken
 from agent.settings import AgentSettings, Obd
 from agent.thrift import Meter, Thrift, keep_thrift
 from agent.thrift import told as thrift_told
@@ -72,6 +74,7 @@ async def _run(settings: AgentSettings, where: Login) -> None:
             recorder.keep_dating(),
             stay_linked(MqttLink(where, meter), uplink),
             keep_tidy(uplink),
+            _salvage(settings, outbox, uplink),
             _tell_state(settings, uplink, watch, lambda: _account(mileage, thrift)),
         )
     finally:
@@ -97,6 +100,29 @@ def _assembled(settings: AgentSettings, outbox: SqliteOutbox, time: GnssClock, w
     recorder.on_event = uplink.take_event
     recorder.on_dated = uplink.nudge.set
     return uplink
+
+
+def _ask_mark(session: Session, store: str) -> None:
+    """Not waited for: it is asked again."""
+    if store:
+        session.publish("track", question(store))
+
+
+async def _salvage(settings: AgentSettings, outbox: SqliteOutbox, uplink: Uplink) -> None:
+    """What damaged outboxes beside this one still tell comes in, once the hub has said what it has of them."""
+
+    def told(name: str, job: Job) -> None:
+        uplink.watch("outbox.salvaged", file=name, salvaged=job.salvaged, missing=job.missing)
+        uplink.nudge.set()
+
+    files = aside(settings.outbox.path)
+    work = Salvage(outbox, settings.outbox.path, now=uplink.clock.now, told=told, unbroken=unbroken)
+    uplink.hear = lambda ack: ack.upto is not None and ack.h is not None and work.hear(ack.store, ack.upto, ack.h)
+    uplink.ask = lambda session: _ask_mark(session, work.asking)
+    if files:
+        uplink.watch("outbox.damaged", files=", ".join(file.name for file in files))
+        await work.run()
+    await asyncio.get_running_loop().create_future()
 
 
 async def _sense_position(settings: AgentSettings, senses: Senses) -> None:

@@ -23,7 +23,17 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     whole.add_argument("--version", action="version", version=f"odograph-agent {VERSION}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_run, _add_rig, _add_decode, _add_replay, _add_status, _add_odometer, _add_doctor, _add_config):
+    for add in (
+        _add_run,
+        _add_rig,
+        _add_decode,
+        _add_replay,
+        _add_status,
+        _add_outbox,
+        _add_odometer,
+        _add_doctor,
+        _add_config,
+    ):
         add(commands)
     return whole
 
@@ -194,6 +204,37 @@ def _status(args: argparse.Namespace) -> int:
         return 0 if state["running"] else 3
 
     return call(work)
+
+
+def _add_outbox(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands, "outbox", _outbox, about="show what the outbox holds, export all of it, or check it; beside a running agent or without",
+        example="odograph-agent outbox export --format csv --out track.csv --config agent.toml",
+    )  # fmt: skip
+    parser.add_argument("action", choices=("show", "export", "check"), help="check: 0 if it is whole, 1 if it is not")
+    _with_config(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object (show, check)")
+    what = parser.add_argument_group("export")
+    what.add_argument("--from", dest="begin", metavar="TIME", help="records from this time on, as 2026-01-31T08:00:00Z")
+    what.add_argument("--to", dest="end", metavar="TIME", help="records before this time")
+    what.add_argument("--format", choices=("ndjson", "csv"), default="ndjson", help="default: ndjson")
+    what.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    what.add_argument("--damaged", type=Path, metavar="FILE", help="what can be read of a damaged outbox instead")
+
+
+def _outbox(args: argparse.Namespace) -> int:
+    from agent import outbox
+    from agent.settings import AgentSettings
+
+    path = load(args.config, AgentSettings).outbox.path
+    if args.action == "show":
+        told = outbox.show(path)
+        print(json.dumps(told) if args.json else "\n".join(outbox.lines(told)))
+        return 0
+    if args.action == "check":
+        return outbox.tell_check(path, as_json=args.json)
+    span = outbox.span_of(args.begin, args.end)
+    return outbox.export_to(path, span, form=args.format, out=args.out, damaged=args.damaged)
 
 
 def _add_odometer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -34,6 +34,8 @@ HAPPENINGS = (
     Happening("outbox.overflow", "records dropped because disk and memory are full", ERROR),
     Happening("outbox.thinned", "fixes thinned for want of room; the track stays within its bound", INFO),
     Happening("outbox.dropped", "the oldest fixes dropped for want of room", WARNING),
+    Happening("outbox.damaged", "a damaged outbox stands beside the new one; what it tells goes into that", ERROR),
+    Happening("outbox.salvaged", "what a damaged outbox still told is in the new one", WARNING),
     Happening("outbox.fork", "another device has written under our store id; going on under a new one", ERROR),
     Happening("link.up", "linked to the broker", INFO),
     Happening("link.down", "link lost", WARNING, labels=("code",)),

@@ -47,6 +47,7 @@ class Guard:
     parked_ms: int
     supplied: bool | None = None
     doubts: int = 0
+    high_v: float | None = None
     antenna: str = "ok"
     away_since_ms: int | None = None
 
@@ -82,6 +83,9 @@ async def look(guard: Guard) -> None:
     if vehicle.battery.rest_v is not None:
         guard.notes.keep(REST_V, round(vehicle.battery.rest_v, 3))
     _beat(guard)
+    guard.high_v, falls = guardian.fallen(guard.high_v, reading.voltage_v)
+    if falls or guard.doubts == 1:  # before it is certain: what waits in memory may not have another second
+        await senses.recorder.commit()
     for fact in facts:
         await senses.recorder.add_event(fact.kind, vehicle.fix, dict(fact.detail))
 

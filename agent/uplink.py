@@ -88,6 +88,8 @@ class Uplink:
     retry_after_s: float = 0.0
     saving: queueing.Saving = field(default_factory=queueing.Saving)
     obey: Callable[[bytes], bytes | None] = lambda _command: None
+    ask: Callable[[Session], None] = lambda _session: None
+    hear: Callable[[Ack], bool] = lambda _ack: False
 
     @property
     def upload_s(self) -> float:
@@ -253,6 +255,7 @@ async def _track(session: Session, up: Uplink) -> None:
     await up.nudge.wait()
     while True:
         up.nudge.clear()
+        up.ask(session)
         await up.recorder.commit()
         while up.outbox.acked < up.outbox.ready and not up.saving.held:
             pause_ms = up.track.not_before_ms - up.clock.mono_ms()
@@ -336,10 +339,10 @@ async def _answers(session: Session, up: Uplink) -> None:
             up.retry_after_s = ack.retry_after_s
             session.drop(ServerDownError("the hub asks us to come back later"))
             return
-        if ack.store != up.outbox.store:
+        if ack.store == up.outbox.store:
+            await take_ack(ack, up)
+        elif not up.hear(ack):
             up.watch("ack.rejected", reason="other-store")
-            continue
-        await take_ack(ack, up)
 
 
 async def take_ack(ack: Ack, up: Uplink) -> None:

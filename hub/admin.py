@@ -87,7 +87,7 @@ def the_fleet(registry: Registry, given: str | None) -> str:
     return registry.fleets[0]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     return "\n".join(
         "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
@@ -104,7 +104,7 @@ async def fleet_list(store: SqlStore) -> Said:
     """All fleets."""
     registry = await store.registry()
     counts = [(fleet, len(registry.fleet_vehicles(fleet))) for fleet in registry.fleets]
-    text = _table(("FLEET", "VEHICLES"), [(fleet, str(n)) for fleet, n in counts])
+    text = table(("FLEET", "VEHICLES"), [(fleet, str(n)) for fleet, n in counts])
     return Said(text, [{"fleet": fleet, "vehicles": n} for fleet, n in counts])
 
 
@@ -126,7 +126,7 @@ async def vehicle_list(store: SqlStore) -> Said:
     vehicles = [v for fleet in registry.fleets for v in registry.fleet_vehicles(fleet)]
     rows = [(v.vehicle, v.fleet, v.name, ",".join(v.tags)) for v in vehicles]
     data = [{"vehicle": v.vehicle, "fleet": v.fleet, "name": v.name, "tags": list(v.tags)} for v in vehicles]
-    return Said(_table(("VEHICLE", "FLEET", "NAME", "TAGS"), rows), data)
+    return Said(table(("VEHICLE", "FLEET", "NAME", "TAGS"), rows), data)
 
 
 def _time(text: str | None) -> int:
@@ -180,7 +180,7 @@ async def device_list(store: SqlStore) -> Said:
         data.append(
             {"device": device.device, "fleet": device.fleet, "state": state, "vehicle": vehicle, "since": since}
         )
-    return Said(_table(("DEVICE", "FLEET", "STATE", "VEHICLE", "SINCE"), rows), data)
+    return Said(table(("DEVICE", "FLEET", "STATE", "VEHICLE", "SINCE"), rows), data)
 
 
 async def device_bind(store: SqlStore, device: str, *, vehicle: str, start: str | None) -> Said:
@@ -221,7 +221,7 @@ async def token_list(store: SqlStore) -> Said:
     tokens = sorted((await store.registry()).tokens.values(), key=lambda token: (token.fleet, token.name))
     rows = [(t.name, t.fleet, "never" if t.expires_ms is None else iso(t.expires_ms)) for t in tokens]
     data = [{"name": t.name, "fleet": t.fleet, "expires_ms": t.expires_ms} for t in tokens]
-    return Said(_table(("TOKEN", "FLEET", "EXPIRES"), rows), data)
+    return Said(table(("TOKEN", "FLEET", "EXPIRES"), rows), data)
 
 
 async def login_code(store: SqlStore, *, fleet: str | None) -> Said:

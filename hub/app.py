@@ -14,6 +14,7 @@ from hub.adapters.redis import RedisNow
 from hub.adapters.store.sql import SqlStore
 from hub.adapters.valkey import EmbeddedValkey
 from hub.boards import Boards
+from hub.books import after_upgrade
 from hub.core.registry import Registry
 from hub.events import HAPPENINGS
 from hub.flow import BULK, OUTCOMES, WORDS, Limits
@@ -63,6 +64,7 @@ async def assembled(settings: Hub, data: Path) -> AsyncIterator[Parts]:
         stack.push_async_callback(store.close)
         await store.open()
         await first_fleet(settings, store)
+        await after_upgrade(store, watch)
         own = await own_secrets(settings, store, data)
         valkey = None
         if settings.redis.url is None:
@@ -185,6 +187,9 @@ async def run(settings: Hub, data: Path, ready_file: Path | None = None) -> None
     """Run the hub until it is cancelled."""
     async with assembled(settings, data) as parts:
         application, streams = build(_surroundings(parts, settings), VERSION)
+        parts.watch.gauge(
+            "ledger_out_there", "records told of that have not come", lambda: float(parts.ingest.out_there)
+        )
         parts.watch.gauge("stream_clients", "open stream clients", lambda: float(streams.count))
         if parts.broker is not None:
             broker = parts.broker
@@ -202,6 +207,7 @@ async def run(settings: Hub, data: Path, ready_file: Path | None = None) -> None
         )
         ingest.on_outcome = watching.outcome
         works = [
+            ingest.keep_books(settings.limits.quarantine_mb << 20),
             ingest.keep_registry(), ingest.keep_redis(str(await parts.store.epoch())), ingest.keep_live(),
             ingest.live_lane(), ingest.track_lane(), ingest.word_lane(), ingest.relay(),
             *(link.run() for link in parts.links), parts.boards.run(), parts.boards.look(),

@@ -10,7 +10,7 @@ from wire import VERSION
 from wire.ops import main as program
 
 try:
-    from hub import admin
+    from hub import admin, backup, books
     from hub.settings import Hub
 except ModuleNotFoundError as missing:  # only the agent's part is installed
     raise SystemExit(f"error: {missing.name} is not installed; odograph-hub needs the extra `hub`") from None
@@ -168,6 +168,50 @@ def _token_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     code.add_argument("--fleet", help="the fleet that it shows (default: the only one)")
 
 
+def _book_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    ledger = _command(commands, "ledger", "what was recorded, received, lost and is still out there, by vehicle and day",
+                      example="ledger --vehicle van-1 --from 2026-11-01",
+                      work=_acting(lambda g, _s, _d: partial(
+                          books.account, vehicle=g.vehicle, fleet=g.fleet, device=g.device, start=g.start, end=g.end)))  # fmt: skip
+    which = ledger.add_mutually_exclusive_group()
+    which.add_argument("--vehicle", help="only this vehicle")
+    which.add_argument("--fleet", help="only the vehicles of this fleet")
+    which.add_argument("--device", help="only this device, in whatever vehicle")
+    ledger.add_argument("--from", dest="start", metavar="TIME", help="from this UTC day on, as ISO 8601 or ms")
+    ledger.add_argument("--to", dest="end", metavar="TIME", help="up to and with this UTC day")
+    kept = _group(commands, "quarantine", "what came and could not be read", example="quarantine list")
+    one = _command(kept, "list", "list it: device, when, why, bytes", example="quarantine list --device gw-7f3a",
+                   work=_acting(lambda g, _s, _d: partial(books.quarantine_list, device=g.device)))  # fmt: skip
+    one.add_argument("--device", help="only of this device")
+    one = _command(kept, "show", "show its header line and the head of its body", example="quarantine show p12",
+                   work=_acting(lambda g, _s, _d: partial(books.quarantine_show, name=g.id)))  # fmt: skip
+    one.add_argument("id", help="as in the list")
+    one = _command(kept, "export", "write the raw payload to a file", example="quarantine export p12 --out p12.track",
+                   work=_acting(lambda g, _s, _d: partial(books.quarantine_export, name=g.id, out=g.out)))  # fmt: skip
+    one.add_argument("id", help="as in the list")
+    one.add_argument("--out", required=True, metavar="FILE", help="a new file")
+    one = _command(kept, "retry", "read it again, after an upgrade; what can be read is booked, once", example="quarantine retry",
+                   work=_acting(lambda g, _s, _d: partial(books.quarantine_retry, name=g.id)))  # fmt: skip
+    one.add_argument("id", nargs="?", help="as in the list (default: all)")
+
+
+def _backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    def saying(done: Callable[[Hub, Path, argparse.Namespace], admin.Said]) -> Work:
+        def work(given: argparse.Namespace) -> int:
+            settings, data = admin.settings_of(given.config), admin.data_folder(given.data)
+            done(settings, data, given).print(as_json=given.json)
+            return 0
+
+        return work
+
+    out = _command(commands, "backup", "copy the store into a file, while the hub runs", example="backup --out hub.backup",
+                   work=saying(lambda s, d, g: backup.backup(s, d, Path(g.out))))  # fmt: skip
+    out.add_argument("--out", required=True, metavar="FILE", help="a new file")
+    back = _command(commands, "restore", "put a copy back; end the hub before", example="restore hub.backup",
+                    work=saying(lambda s, d, g: backup.restore(s, d, Path(g.file))))  # fmt: skip
+    back.add_argument("file", metavar="FILE", help="what `backup` has written")
+
+
 def parser() -> argparse.ArgumentParser:
     """Everything that the command line knows."""
     top = argparse.ArgumentParser(
@@ -183,6 +227,8 @@ def parser() -> argparse.ArgumentParser:
     _registry_commands(commands)
     _device_commands(commands)
     _token_commands(commands)
+    _book_commands(commands)
+    _backup_commands(commands)
     files = _command(commands, "mosquitto", "write the files of a Mosquitto broker", example="mosquitto --out /etc/mosquitto/odograph",
                      work=_acting(lambda g, s, d: partial(
                          admin.mosquitto_files, settings=s, data=d, out=g.out, listener=g.listener), make=True))  # fmt: skip

@@ -6,17 +6,20 @@ the last one ran. Events and statuses: bounded. What is dropped is sent again by
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hub.core import presence
+from hub.core.lanes import CLOCK_AHEAD_MS
+from hub.core.ledger import LOST, reason_label
 from hub.core.marks import Incoming, Kind, Mark, Outcome, StoredEvent, Verdict, incoming, spoken_store, stored
 from hub.core.registry import Device, Registry, Vehicle
 from hub.core.views import Views
-from hub.ports import Down, Ingested, Now, SavedLive
+from hub.ports import Down, Heard, Ingested, Now, SavedLive
 from wire.codec import decode_event, decode_live, decode_outcome, decode_status, encode_ack
 from wire.errors import DecodeError, UnavailableError
-from wire.messages import Ack, CommandOutcome
+from wire.kinds import ROLLBACK
+from wire.messages import Ack, CommandOutcome, Status
 from wire.ops.watch import WatchCall
 from wire.topics import Way, build, parse
 from wire.track import GENESIS
@@ -69,6 +72,8 @@ class Ingest:
         self._presence: dict[str, presence.Presence] = {}
         self._held_live_ms: dict[str, int] = {}
         self._unsaved: dict[str, SavedLive] = {}
+        self._putting = asyncio.Lock()  # two puts at once could change places, and the older text of a state would stay
+        self._poisoned = True
         self._stale = True
         self.redis_tried = False
         self.redis_fault: str | None = None
@@ -152,11 +157,12 @@ class Ingest:
 
     async def _show(self) -> None:
         """What changed, to Redis. If it does not answer, `keep_redis` fills it again later."""
-        for fleet, states in self.views.take_dirty().items():
-            try:
-                await self._now.put(fleet, states, self._utc_ms())
-            except UnavailableError as error:
-                self._redis_down(error)
+        async with self._putting:
+            for fleet, states in self.views.take_dirty().items():
+                try:
+                    await self._now.put(fleet, states, self._utc_ms())
+                except UnavailableError as error:
+                    self._redis_down(error)
 
     # Track: every fix, exactly once.
 
@@ -191,18 +197,24 @@ class Ingest:
         device, store = batch.key
         self._stores[device] = store
         self._watch("track.verdict", verdict=outcome.verdict)
+        if outcome.verdict is Verdict.REFUSED:  # no ack: the device sends it again, and the others go on
+            return
         if outcome.verdict is Verdict.ROLLBACK:
+            self._watch("track.lost", n=outcome.lost, reason=ROLLBACK)
             self._watch("track.rolled-back", device=device, store=store, lost=outcome.lost)
             self._rings.set()
         if outcome.verdict in {Verdict.APPEND, Verdict.ROLLBACK}:
             if batch.kind is not Kind.ROWS:
                 self._watch("track.quarantined", kind=batch.kind, device=device, reason=batch.reason)
+                self._poisoned = True
             elif (vehicle := self._vehicle(device)) is not None:
-                self.views.commit(vehicle.vehicle, batch.waiting, batch.t_max_ms)
+                wrong = batch.t_max_ms is not None and batch.t_max_ms > batch.received_ms + CLOCK_AHEAD_MS
+                self.views.commit(vehicle.vehicle, batch.waiting, None if wrong else batch.t_max_ms)
                 self._live_came.set()
             self._watch("track.rows", n=batch.rows)
-            lost = sum(n for (_, what), n in batch.counts.items() if what.startswith("lost:"))
-            self._watch("track.lost", n=lost + outcome.lost)
+            for (_, what), n in batch.counts.items():
+                if what.startswith(LOST):
+                    self._watch("track.lost", n=n, reason=reason_label(what))
             if batch.events:
                 self._rings.set()
         self._ack_mark(device, store, outcome.mark, self.bulk)
@@ -220,17 +232,17 @@ class Ingest:
             words, self._words = list(self._words), deque()
             events = [e for came in words if came.name == "event" and (e := self._one_event(came)) is not None]
             try:
-                await self._store.add_events(events)
+                refused = await self._store.add_events(events)
                 for event in events:
+                    if event in refused:  # its record comes with the track, where it can be kept raw
+                        continue
                     told = Ack(event.store, events=(event.event.seq,), live_ms=self._held_live_ms.get(event.device))
                     self._ack(event.device, told, self.fast)
                 if events:
                     self._rings.set()
             except UnavailableError as error:
                 await self._store_down(error)
-            for came in words:
-                if came.name == "status":
-                    await self._one_status(came)
+            await self._statuses([came for came in words if came.name == "status"])
             self._live_came.set()
 
     def _one_event(self, came: _Came) -> StoredEvent | None:
@@ -248,12 +260,22 @@ class Ingest:
         except DecodeError as error:
             self._watch("ingest.refused", topic="cmd", reason=error.reason, device=came.device, fault=error)
 
-    async def _one_status(self, came: _Came) -> None:
+    async def _statuses(self, words: Sequence[_Came]) -> None:
+        """To the ledger, in one transaction, and then to the views."""
+        told: list[tuple[_Came, Status]] = []
+        for came in words:
+            try:
+                told.append((came, decode_status(came.payload)))
+            except DecodeError as error:
+                self._watch("ingest.refused", topic="status", reason=error.reason, device=came.device, fault=error)
         try:
-            status = decode_status(came.payload)
-        except DecodeError as error:
-            self._watch("ingest.refused", topic="status", reason=error.reason, device=came.device, fault=error)
-            return
+            await self._store.heard([Heard(c.device, s.store, s.newest_seq, c.at_ms) for c, s in told if s.online])
+        except UnavailableError as error:
+            await self._store_down(error)
+        for came, status in told:
+            await self._one_status(came, status)
+
+    async def _one_status(self, came: _Came, status: Status) -> None:
         state, change = presence.step(self._presence.get(came.device), status)
         self._presence[came.device] = state
         self._watch("status.changed", change=change, device=came.device)

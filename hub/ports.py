@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hub.core.fanout import Board
+from hub.core.ledger import Line, Reach
 from hub.core.marks import Incoming, Mark, Outcome, StoredEvent
 from hub.core.registry import Registry, Token
 from hub.core.views import State
@@ -29,28 +30,6 @@ class Chunk:
     store: str
     first: int
     payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerLine:
-    """How many of something a device had on a UTC day (days since 1970)."""
-
-    device: str
-    day: int
-    what: str
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoreAccount:
-    """How far the hub holds a device's store, and how far it goes as the device told. `closed` says why it has ended."""
-
-    device: str
-    store: str
-    last: int
-    newest: int
-    told_ms: int | None
-    closed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +106,17 @@ class Asked(Protocol):
     async def last_pos(self, fleet: str) -> int:
         """The position of a fleet's newest event."""
 
-    async def ledger(self, device: str) -> list[LedgerLine]:
+    async def ledger(self, device: str) -> list[Line]:
         """The ledger of a device."""
+
+    async def ledgers(self, devices: Collection[str] | None, first: int, last: int) -> list[Line]:
+        """The ledgers of these devices, or of all, from day to day."""
+
+    async def totals(self, devices: Collection[str] | None) -> list[Line]:
+        """The ledgers of these devices, or of all, summed over all days."""
+
+    async def reaches(self, devices: Collection[str] | None) -> list[Reach]:
+        """How far the stores of these devices, or of all, are held and go."""
 
     async def redeem(self, code_digest: str, token: Token, now_ms: int) -> Token | None:
         """Change a login code into this token (its fleet is the code's), once; None if the code does not hold."""

@@ -123,6 +123,9 @@ class Limits(Settings):
     )
     near_vehicles: int = Field(default=200, ge=1, le=10_000, description="vehicles in one answer of /v1/near")
     inbox_batches: int = Field(default=2000, ge=1, description="track batches that may wait for the store")
+    quarantine_mb: int = Field(
+        default=256, ge=1, le=1_000_000, description="raw payloads kept of what can't be read, the oldest go first"
+    )
     inbox_words: int = Field(default=10_000, ge=1, description="events and statuses that may wait for the store")
 
 

@@ -19,6 +19,9 @@ TICK_S = 0.5
 LOOK_PAUSE_S = 0.1
 PATIENCE_S = 1.0
 SAVE_LIVE_MS = 10_000
+FILL_AT_ONCE = 200
+FILLING = "filling:"
+BOOKS_S = 10.0
 
 
 class Upkeep(Ingest):
@@ -33,7 +36,8 @@ class Upkeep(Ingest):
         self._reading = asyncio.Lock()
         self._asked, self._looked = asyncio.Event(), asyncio.Event()
         self._saved_ms: dict[str, int] = {}
-        self._filled = False
+        self._filled, self._fills = False, 0
+        self.out_there = 0
 
     async def start(self) -> None:
         """Know what the store knows. Raises UnavailableError."""
@@ -160,11 +164,24 @@ class Upkeep(Ingest):
             await asyncio.sleep(TICK_S)
 
     async def _fill(self, fleet: str, mark: str) -> None:
+        """Piece by piece, each as it is when its turn comes, so that moves go on between and nothing stale goes over them."""
         if not self._filled:
             self._adopt(await self._now.everything(fleet))
-        states = self.views.all_of(fleet)
-        await self._now.fill(fleet, states, at_ms=self._utc_ms(), mark=mark)
-        self._watch("redis.rebuilt", fleet=fleet, vehicles=len(states))
+        self._fills += 1
+        token = f"{FILLING}{mark}:{self._utc_ms()}:{self._fills}"
+        await self._now.begin_fill(fleet, token)
+        vehicles = self.views.names_of(fleet)
+        for start in range(0, len(vehicles), FILL_AT_ONCE):
+            async with self._putting:
+                states = self.views.some_of(fleet, vehicles[start : start + FILL_AT_ONCE])
+                await self._now.put(fleet, states, self._utc_ms())
+            await asyncio.sleep(0)
+        async with self._putting:
+            whole = await self._now.end_fill(fleet, self.views.names_of(fleet), token=token, mark=mark)
+        if whole:
+            self._watch("redis.rebuilt", fleet=fleet, vehicles=len(vehicles))
+        else:
+            self._watch("redis.refill", fleet=fleet)
 
     def _adopt(self, states: list[bytes]) -> None:
         """What an outside Redis kept while the hub was away may be newer than what the store kept."""
@@ -198,3 +215,17 @@ class Upkeep(Ingest):
             self._saved_ms[saved.device] = saved.received_ms
             if self._unsaved.get(saved.device) is saved:
                 del self._unsaved[saved.device]
+
+    async def keep_books(self, quarantine_bytes: int) -> None:
+        """Know how much is still out there, and hold the quarantine within its size."""
+        while True:
+            try:
+                self.out_there = await self._store.out_there()
+                if self._poisoned:
+                    self._poisoned = False
+                    dropped = await self._store.trim_quarantine(quarantine_bytes)
+                    if dropped:
+                        self._watch("track.dropped-raw", n=dropped)
+            except UnavailableError as error:
+                await self._store_down(error)
+            await asyncio.sleep(BOOKS_S)

@@ -99,9 +99,12 @@ WHOLE_PROGRAM = {
     "doctor",
     "status",
     "admin",
+    "backup",
+    "books",
     "ground",
     "replay",
     "odometer",
+    "outbox",
 }
 """Where everything of the own program may meet: assembly and the work behind the command lines."""
 

@@ -122,6 +122,8 @@ def encode_live(live: Live) -> bytes:
         out["q"] = live.waiting
     if live.driver is not None:
         out["drv"] = live.driver
+    if live.heartbeat_s is not None:
+        out["hb"] = live.heartbeat_s
     return dump(out)
 
 
@@ -145,6 +147,7 @@ def decode_live(payload: bytes) -> Live:
         ignition=None if ignition is None else bool(ignition),
         waiting=None if waiting is None else integer(data, "q", 0, MAX_SEQ),
         driver=None if data.get("drv") is None else text(data, "drv", longest=32),
+        heartbeat_s=None if data.get("hb") is None else integer(data, "hb", 1, 86_400),
     )
 
 

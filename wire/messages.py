@@ -79,7 +79,8 @@ class Rejected:
 class Live:
     """Where the vehicle is now, and how it moves: the state that `wire.predict` continues.
 
-    `eps_m` is the error bound that the sender keeps; `waiting` counts fixes still in the outbox.
+    `eps_m` is the error bound that the sender keeps; `waiting` counts fixes still in the outbox. `heartbeat_s` is the longest
+    silence of the sender if that is not the usual one.
     """
 
     at_ms: int
@@ -96,6 +97,7 @@ class Live:
     ignition: bool | None = None
     waiting: int | None = None
     driver: str | None = None
+    heartbeat_s: int | None = None
 
 
 TIME_KNOWN = "time-known"

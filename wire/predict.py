@@ -45,12 +45,17 @@ def predict(live: Live, at_ms: int) -> tuple[float, float]:
     return moved(live.lat_deg, live.lon_deg, north, east)
 
 
+def usual_heartbeat_ms(speed_mps: float) -> int:
+    """The longest silence of a sender that has not said another."""
+    return HEARTBEAT_MOVING_MS if speed_mps > 0.0 else HEARTBEAT_PARKED_MS
+
+
 def bound_m(live: Live, now_ms: int, *, online: bool) -> float:
     """How far the prediction can be off at `now_ms`.
 
     While the device is linked and its heartbeats come, the sender's ε holds. Without them the vehicle may have
     gone anywhere: the bound grows by `SILENT_MPS` (144 km/h) from the last proof on.
     """
-    heartbeat_ms = HEARTBEAT_MOVING_MS if live.speed_mps > 0.0 else HEARTBEAT_PARKED_MS
+    heartbeat_ms = usual_heartbeat_ms(live.speed_mps) if live.heartbeat_s is None else live.heartbeat_s * 1000
     proven_ms = live.at_ms + (heartbeat_ms + SLACK_MS if online else 0)
     return live.eps_m + SILENT_MPS * max(0, now_ms - proven_ms) / 1000.0

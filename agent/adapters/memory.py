@@ -126,7 +126,11 @@ class MemoryOutbox:
 
     async def fork(self, now: Moment, *, hub_seq: int) -> None:
         """Go on under a new store id."""
-        rows, moments, by = [row for row in self._rows if row.seq > self.acked], self._moments, max(self.acked, self.low - 1) - 1
+        rows, moments, by = (
+            [row for row in self._rows if row.seq > self.acked],
+            self._moments,
+            max(self.acked, self.low - 1) - 1,
+        )
         detail = {"prev": self.store, "prev_seq": self.newest, "hub_seq": hub_seq}
         lost = [one for one in self._lost if one.last > self.acked]
         self._lost = [room.receipt(max(one.first, by + 2) - by, one.last - by, one.reason) for one in lost]

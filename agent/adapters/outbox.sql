@@ -4,6 +4,7 @@
 PRAGMA page_size = 1024;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
+PRAGMA secure_delete = FAST;
 PRAGMA wal_autocheckpoint = 256;
 PRAGMA cache_size = -512;
 
@@ -39,29 +40,29 @@ INSERT INTO boot (name) VALUES (?) ON CONFLICT (name) DO NOTHING
 SELECT id, name FROM boot
 
 -- name: put
-INSERT INTO record (seq, kind, at_ms, body, h, boot, mono_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO record (seq, kind, at_ms, body, h, boot, mono_ms) VALUES (?, ?, ?, packed(?), ?, ?, ?)
 
 -- name: first_open
 SELECT min(seq) FROM record WHERE at_ms < 0
 
 -- name: open
-SELECT record.seq, record.kind, record.body, boot.name, record.mono_ms FROM record JOIN boot ON boot.id = record.boot
+SELECT record.seq, record.kind, unpacked(record.body), boot.name, record.mono_ms FROM record JOIN boot ON boot.id = record.boot
 WHERE record.at_ms < 0 ORDER BY record.seq
 
 -- name: make_final
-UPDATE record SET kind = ?, at_ms = ?, body = ? WHERE seq = ?
+UPDATE record SET kind = ?, at_ms = ?, body = packed(?) WHERE seq = ?
 
 -- name: bodies
-SELECT seq, body FROM record WHERE seq >= ? ORDER BY seq LIMIT ?
+SELECT seq, unpacked(body) FROM record WHERE seq >= ? ORDER BY seq LIMIT ?
 
 -- name: rechain
 UPDATE record SET h = ? WHERE seq = ?
 
 -- name: read
-SELECT seq, kind, at_ms, body, h FROM record WHERE seq >= ? ORDER BY seq LIMIT ?
+SELECT seq, kind, at_ms, unpacked(body), h FROM record WHERE seq >= ? ORDER BY seq LIMIT ?
 
 -- name: unacked_events
-SELECT seq, kind, at_ms, body, h FROM record WHERE seq > ? AND kind = 'e' ORDER BY seq LIMIT ?
+SELECT seq, kind, at_ms, unpacked(body), h FROM record WHERE seq > ? AND kind = 'e' ORDER BY seq LIMIT ?
 
 -- name: hash_at
 SELECT h FROM record WHERE seq = ?
@@ -82,7 +83,7 @@ DELETE FROM record WHERE seq IN (SELECT seq FROM record WHERE seq < ? ORDER BY s
 DELETE FROM lost WHERE last <= ? AND last < (SELECT min(seq) FROM record)
 
 -- name: fixes
-SELECT seq, body FROM record WHERE seq >= ? AND seq < ? AND kind = 'f' ORDER BY seq LIMIT ?
+SELECT seq, unpacked(body) FROM record WHERE seq >= ? AND seq < ? AND kind = 'f' ORDER BY seq LIMIT ?
 
 -- name: remove
 DELETE FROM record WHERE seq BETWEEN ? AND ?
@@ -129,7 +130,7 @@ UPDATE record SET seq = -seq WHERE seq > ?
 DELETE FROM record WHERE seq > 0
 
 -- name: read_mirrored
-SELECT seq, body FROM record WHERE seq < 0 ORDER BY seq DESC LIMIT ?
+SELECT seq, unpacked(body) FROM record WHERE seq < 0 ORDER BY seq DESC LIMIT ?
 
 -- name: renumber
 UPDATE record SET seq = ?, h = ? WHERE seq = ?

@@ -6,9 +6,15 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
+from agent.core.packing import unpacked
+from agent.core.salvage import Facts, Found
 from wire.errors import RefusedError, UnavailableError
 from wire.kinds import DROPPED, THINNED
+
+PIECE = 1_000
 
 
 @contextlib.contextmanager
@@ -49,3 +55,52 @@ def look_into(path: Path) -> dict[str, object] | None:
         "committed_by_hub": acked,
         "waiting": newest - acked,
     } | {reason: n for reason, n in gone.items() if n}
+
+
+class Reader:
+    """An outbox read beside the agent that writes it: in pieces, so that its journal never waits for us."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._db = sqlite3.connect(f"{path.resolve(strict=True).as_uri()}?mode=ro", uri=True)
+            self._db.create_function("unpacked", 1, unpacked)
+            self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except (sqlite3.Error, OSError) as error:
+            raise UnavailableError(f"{path}: the outbox can't be read: {error}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """What a question gives. Raises UnavailableError for a file that is damaged there."""
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise UnavailableError(f"{self.path}: {error}") from None
+
+    def facts(self) -> Facts:
+        """The small tables."""
+        lost = {first: (last, reason) for first, last, reason in self.rows("SELECT first, last, reason FROM lost")}
+        return Facts(dict(self.rows("SELECT key, value FROM meta")), dict(self.rows("SELECT id, name FROM boot")), lost)
+
+    def records(self) -> Iterator[Found]:
+        """All records, by rising seq; what comes meanwhile included."""
+        seq = 0
+        sql = "SELECT seq, kind, at_ms, unpacked(body), h, boot, mono_ms FROM record WHERE seq > ? ORDER BY seq LIMIT ?"
+        while piece := self.rows(sql, seq, PIECE):
+            yield from (Found(*row) for row in piece)
+            seq = piece[-1][0]
+
+    def integrity(self) -> list[str]:
+        """What SQLite itself finds wrong."""
+        try:
+            told = [str(row[0]) for row in self.rows("PRAGMA integrity_check(20)")]
+        except UnavailableError as error:
+            return [str(error)]
+        return [] if told == ["ok"] else told

@@ -17,7 +17,9 @@ import aiosqlite
 from agent.adapters.sqlite_disk import Reserve, Side, journal_of, quick_check, set_aside
 from agent.adapters.sqlite_room import SQL, Room, one
 from agent.core.dating import Moment, dated, event_body, undated
+from agent.core.packing import packed, unpacked
 from agent.core.room import Made
+from agent.core.salvage import OPEN, UNDATED, sound, told_ruined
 from agent.ports import Kind, Limits, Record, Settled, Stored
 from wire.errors import UnavailableError
 from wire.messages import TIME_KNOWN, Lost
@@ -27,10 +29,8 @@ KEEP_ACKED_MS = 24 * 3_600_000
 SIDE_EVERY = 600
 PIECE = 500
 SALVAGE = "salvage"
-Run = tuple[Sequence[tuple[int, str]], Sequence[Record]]
+Run = tuple[Sequence[tuple[int, str]], list[Record]]
 """How many are missing and why, one after the other, and the records behind them."""
-OPEN, UNDATED = -1, 0
-"""What stands in `at_ms` while a record waits for its time, and when it went without."""
 
 
 class SqliteOutbox:
@@ -43,7 +43,7 @@ class SqliteOutbox:
         self.limits = limits
         self.lost_so_far: dict[str, int] = {}
         self.sent = 0
-        self._acked_h = ""
+        self._acked_h, self._noted = "", (-1, "")
         self._full = False
         self.store = ""
         self.newest = 0
@@ -78,6 +78,8 @@ class SqliteOutbox:
         sqlite3.connect(path).close()  # tells what is wrong at once; the library's thread would outlive its failure
         db = await aiosqlite.connect(path, isolation_level=None)
         try:
+            for function in (packed, unpacked):
+                await db.create_function(function.__name__, 1, function)
             await db.executescript(SQL["pragmas"])
             await quick_check(db)
             await db.executescript(SQL["schema"])
@@ -113,8 +115,7 @@ class SqliteOutbox:
 
     async def _begin_store(self, now: Moment) -> None:
         """Make a store id; if the side file knows a store before this one, the first record names it."""
-        before = self._side.read()
-        self.store = b64(secrets.token_bytes(8))
+        before, self.store = self._side.read(), b64(secrets.token_bytes(8))
         await self._db.execute(SQL["set_meta"], ("store", self.store))
         if before is not None:
             detail: dict[str, object] = {"prev": before[0], "prev_seq": before[1]}
@@ -122,8 +123,7 @@ class SqliteOutbox:
         self._side.write(self.store, self.newest)
 
     async def _meta(self, key: str) -> str | None:
-        value = await one(self._db, "get_meta", key)
-        return None if value is None else str(value)
+        return None if (value := await one(self._db, "get_meta", key)) is None else str(value)
 
     async def _number(self, name: str) -> int | None:
         value = await one(self._db, name)
@@ -255,9 +255,10 @@ class SqliteOutbox:
             try:
                 await self._db.execute("BEGIN IMMEDIATE")
                 yield
-                await self._db.execute(SQL["set_meta"], ("acked", str(self.acked)))
-                await self._db.execute(SQL["set_meta"], ("acked_h", self._acked_h))
+                if (mark := (self.acked, self._acked_h)) != self._noted:
+                    await self._db.executemany(SQL["set_meta"], [("acked", str(mark[0])), ("acked_h", mark[1])])
                 await self._db.execute("COMMIT")
+                self._noted = mark
             except BaseException as error:
                 self._boots = {}
                 if self._db.in_transaction:
@@ -268,7 +269,7 @@ class SqliteOutbox:
                 raise
 
     async def read(self, first: int, limit: int) -> list[Stored]:
-        """At most `limit` records from `first` on."""
+        """At most `limit` records from `first` on. Instead of one that the storage has ruined comes an event that says so."""
         return await self._rows("read", first, limit)
 
     async def unacked_events(self, limit: int) -> list[Stored]:
@@ -277,10 +278,16 @@ class SqliteOutbox:
 
     async def _rows(self, name: str, first: int, limit: int) -> list[Stored]:
         async with self._db.execute(SQL[name], (first, limit)) as cursor:
+            rows = [(seq, kind, at_ms, body, h) async for seq, kind, at_ms, body, h in cursor]
+        ruined = [(seq, at_ms) for seq, kind, at_ms, body, _ in rows if not sound(kind, at_ms, body)]
+        if not ruined:
             return [
-                Stored(seq, Kind(kind), None if at_ms == OPEN else at_ms, body, h)
-                async for seq, kind, at_ms, body, h in cursor
+                Stored(seq, Kind(kind), None if at_ms == OPEN else at_ms, body, h) for seq, kind, at_ms, body, h in rows
             ]
+        async with self._writing():  # told in its place, so that one bad row never blocks the rest
+            await self._db.executemany(SQL["make_final"], [told_ruined(*each) for each in ruined])
+        self._first_open = await self._number("first_open")
+        return await self._rows(name, first, limit)
 
     async def hash_at(self, seq: int) -> str | None:
         """The chain hash at a seq."""
@@ -312,6 +319,7 @@ class SqliteOutbox:
         upto = max(was, self.low - 1)  # the hub's mark may have gone back behind what is still there
         named = _event("fork", now, {"prev": self.store, "prev_seq": self.newest, "hub_seq": hub_seq})
         try:
+            await self._db.execute("PRAGMA secure_delete = ON")  # no old number may ever be salvaged
             async with self._writing():
                 await self._db.execute(SQL["mirror"], (self.acked,))
                 await self._db.execute(SQL["drop_rest"])
@@ -330,6 +338,8 @@ class SqliteOutbox:
         except UnavailableError:
             self.acked, self.sent = was, sent
             raise
+        finally:
+            await self._db.execute("PRAGMA secure_delete = FAST")
         self.store, self.newest, self._h, self.low, self._first_open = store, seq, h, 1, first_open
         self._side.write(self.store, self.newest)
 

@@ -10,7 +10,7 @@
 import asyncio
 import json
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -23,12 +23,17 @@ from agent.core.pages import PAGE
 from agent.core.room import SPAN
 from agent.core.salvage import Facts, Found, Job, Receipts
 from agent.ports import Kind, Record
+from wire.codec import MAX_SEQ
 from wire.errors import UnavailableError
 from wire.kinds import DAMAGED
+from wire.messages import Batch, Lost
+from wire.track import GENESIS, encode_batch
 
 PAGES_AT_ONCE, RECORDS_AT_ONCE = 256, 200
 PAUSE_S, AGAIN_S = 0.02, 5.0
 NO_BOOT = "unknown"
+Unbroken = Callable[[Coroutine[object, object, None]], Awaitable[None]]
+"""Lets a write run to its end even when the caller is cancelled."""
 
 
 class Damaged:
@@ -125,6 +130,12 @@ async def surveyed(path: Path) -> Damaged:
     return damaged
 
 
+def question(store: str) -> bytes:
+    """A track message that asks for a store's mark: it starts so far ahead that any hub answers with the mark, and keeps nothing."""
+    far = Lost(MAX_SEQ, MAX_SEQ, DAMAGED)
+    return encode_batch(Batch(store, MAX_SEQ, MAX_SEQ, 1, GENESIS, GENESIS, lost=(far,)))
+
+
 def aside(path: Path) -> list[Path]:
     """The damaged files beside an outbox that may hold something, the newest first."""
     found = [
@@ -137,9 +148,15 @@ class Salvage:
     """The work for one outbox. `asking` names the store whose mark is wanted, or nothing."""
 
     def __init__(
-        self, outbox: SqliteOutbox, path: Path, *, now: Callable[[], Moment], told: Callable[[str, Job], None]
+        self,
+        outbox: SqliteOutbox,
+        path: Path,
+        *,
+        now: Callable[[], Moment],
+        told: Callable[[str, Job], None],
+        unbroken: Unbroken,
     ) -> None:
-        self._outbox, self._path, self._now, self._told = outbox, path, now, told
+        self._outbox, self._path, self._now, self._told, self._unbroken = outbox, path, now, told, unbroken
         self.asking = ""
         self._heard: asyncio.Future[tuple[int, str]] | None = None
         self._jobs: dict[str, Job] = {}
@@ -205,7 +222,7 @@ class Salvage:
                 name, [one for one in piece if one.seq > job.at], damaged.facts, receipts=receipts, job=job
             )
             if runs:
-                await self._outbox.take_in(runs, note=self._note(name, job))
+                await self._unbroken(self._outbox.take_in(runs, note=self._note(name, job)))
                 await asyncio.sleep(PAUSE_S)
         return job
 
@@ -219,7 +236,11 @@ class Salvage:
             runs += self._long(name, gap)
             at_ms = None if one.at_ms == salvage.OPEN else one.at_ms
             moment = Moment(at_ms, facts.boots.get(one.boot, NO_BOOT), one.mono_ms)
-            runs.append((gap, [Record(Kind(one.kind), moment, one.body)]))
+            record = Record(Kind(one.kind), moment, one.body)
+            if gap or not runs:
+                runs.append((gap, [record]))
+            else:
+                runs[-1][1].append(record)
             missing = sum(n for n, reason in gap if reason == DAMAGED)
             job = replace(job, at=one.seq, salvaged=job.salvaged + 1, missing=job.missing + missing)
         return runs, job
@@ -238,7 +259,7 @@ class Salvage:
         job = replace(job, at=max(job.at, job.newest), missing=job.missing + missing, done=True)
         runs = self._long(name, gap)
         runs.append((gap, [self._event(name, salvaged=job.salvaged, missing=job.missing)]))
-        await self._outbox.take_in(runs, note=self._note(name, job))
+        await self._unbroken(self._outbox.take_in(runs, note=self._note(name, job)))
         self._told(name, job)
 
     def _event(self, name: str, **counts: int) -> Record:

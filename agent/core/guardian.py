@@ -19,6 +19,7 @@ from agent.core.facts import Fact
 from agent.core.ignition import RISE_V, batteries
 
 HYSTERESIS_V = 0.15
+FALL_V = 0.5
 LEARN = 0.2
 SLOT_MS = 900_000
 SLOTS = 14 * 96
@@ -99,6 +100,14 @@ def days_left(state: State, config: Config) -> float | None:
         return None
     now_v = y_mean + slope * (xs[-1] - x_mean)
     return min(LONGEST_DAYS, max(0.0, (now_v - config.no_start_v * batteries(now_v)) / -slope))
+
+
+def fallen(high_v: float | None, voltage_v: float | None) -> tuple[float | None, bool]:
+    """The highest voltage since it last fell, and whether it has just fallen by `FALL_V` below that: power may be about to go."""
+    if voltage_v is None or high_v is None or voltage_v > high_v:
+        return high_v if voltage_v is None else voltage_v, False
+    falls = voltage_v <= high_v - FALL_V * batteries(high_v)
+    return voltage_v if falls else high_v, falls
 
 
 def step(state: State, seen: Seen, now_ms: int, config: Config) -> tuple[State, list[Fact]]:

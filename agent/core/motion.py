@@ -15,7 +15,7 @@ from wire.messages import Fix, Reading
 
 STANDING_MPS = 0.5
 MOVING_MPS = 1.0
-CARRIED_MPS = 3.0
+CARRIED_MPS = 1.5
 PARKED_AFTER_MS = 180_000
 
 

@@ -10,14 +10,18 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from agent.core.dating import Moment, event_body
+from agent.core.packing import unpacked
 from agent.core.pages import Value
 from agent.core.room import SPAN
+from wire.codec import MAX_TIME_MS
 from wire.kinds import DAMAGED
 from wire.schema import AT_MS
 from wire.track import GENESIS, chain
 
 H = re.compile(r"[A-Za-z0-9_-]{11}")
 OPEN, UNDATED = -1, 0
+"""What stands in `at_ms` while a record waits for its time, and when it went without."""
 FIX, EVENT = "f", "e"
 SLACK = 20_000
 """So many records may have come since the side file was written."""
@@ -63,6 +67,7 @@ def record_of(rowid: int | None, columns: Sequence[Value], *, sure: bool = True)
         return None
     if not isinstance(kind, str) or not isinstance(body, bytes) or not isinstance(h, str) or not H.fullmatch(h):
         return None
+    body = unpacked(body)
     return Found(rowid, kind, at_ms, body, h, boot, mono_ms, sure) if sound(kind, at_ms, body) else None
 
 
@@ -81,6 +86,13 @@ def sound(kind: str, at_ms: int, body: bytes) -> bool:
         return False
     when = told[0]
     return when == at_ms if type(when) is int else isinstance(when, list) and at_ms in {OPEN, UNDATED}
+
+
+def told_ruined(seq: int, at_ms: int) -> tuple[str, int, bytes, int]:
+    """What takes the place of a record that can't be read: kind, time, body, seq."""
+    moment = Moment(at_ms) if UNDATED < at_ms < MAX_TIME_MS else Moment(None, "unknown")
+    body = event_body(moment, "outbox-damaged", (None, None), {"missing": 1})
+    return EVENT, moment.at_ms or UNDATED, body, seq
 
 
 def learn(facts: Facts, rowid: int | None, columns: Sequence[Value]) -> None:

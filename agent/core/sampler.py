@@ -9,9 +9,10 @@ What a message says of the motion is chosen so that it stays true for long: acce
 on for longer than they were seen, most turns end sooner.
 
 A standing vehicle is held at its place with speed 0; it is released by fixes in a row that are farther away than
-max(ε, 3 × accuracy): by three while it settles, for receivers catch up after a stop, and by a minute of them later, for
-they wander and come back. So noise drives no phantom metres. Until then such a fix is `held`: it is kept in the history,
-and it does not count as the truth of the live lane.
+max(ε, 3 × accuracy): by 2 s of them while it settles, for receivers catch up after a stop, or when they are twice as far, as
+of one that is pushed or towed slowly; by 5 min of them otherwise, for receivers wander and come back; and at once after a
+gap, for nobody knows. So noise drives no phantom metres. Until then such a fix is `held`: it is kept in the history, and it
+does not count as the truth of the live lane. Nothing else moves a held vehicle: no event, no new link.
 """
 
 from dataclasses import dataclass, replace
@@ -21,10 +22,11 @@ from agent.core.motion import Motion, standing
 from wire.codec import decode_live, encode_live
 from wire.geo import distance_m
 from wire.messages import Fix, Live, Reading
-from wire.predict import HEARTBEAT_MOVING_MS, HEARTBEAT_PARKED_MS, predict
+from wire.predict import HEARTBEAT_MOVING_MS, HEARTBEAT_PARKED_MS, predict, usual_heartbeat_ms
 
 SETTLING_MS = 10_000
-RELEASE_SETTLING_MS, RELEASE_MS = 2_000, 60_000
+RELEASE_SOON_MS, RELEASE_MS = 2_000, 300_000
+FAR = 2.0
 GAP_MS = 10_000
 """After so long without a fix a vehicle that stood may have been anywhere, and settles again."""
 ACCURACY_M = 5.0
@@ -76,11 +78,13 @@ def live_of(
     """The live message of a fix, as the hub will decode it; at the place of `keep` if that is given."""
     goes = fix.course_deg is not None and not standing(fix, reading)
     place = fix if keep is None else keep
+    speed_mps = min(fix.speed_mps or 0.0, MOST_MPS) if goes else 0.0
+    heartbeat_ms = config.heartbeat_moving_ms if speed_mps > 0.0 else config.heartbeat_parked_ms
     live = Live(
         at_ms=fix.at_ms,
         lat_deg=place.lat_deg,
         lon_deg=place.lon_deg,
-        speed_mps=min(fix.speed_mps or 0.0, MOST_MPS) if goes else 0.0,
+        speed_mps=speed_mps,
         course_deg=fix.course_deg if fix.course_deg is not None else keep.course_deg if keep else 0.0,
         accel_mps2=_accel(trend, fix.speed_mps or 0.0) if goes else 0.0,
         turn_dps=TURNING * trend.turn_dps if goes else 0.0,
@@ -90,6 +94,7 @@ def live_of(
         rpm=reading.rpm,
         ignition=reading.ignition,
         waiting=waiting,
+        heartbeat_s=None if heartbeat_ms == usual_heartbeat_ms(speed_mps) else max(1, round(heartbeat_ms / 1000)),
     )
     return decode_live(encode_live(live))
 
@@ -108,8 +113,7 @@ def _off_m(basis: Live, fix: Fix) -> float:
 def first(state: State, fix: Fix, reading: Reading, config: Config, *, waiting: int, trend: Trend = STILL) -> Live:
     """What goes out without asking, as on a new link: a vehicle that stands where it stood keeps its place."""
     basis = state.basis
-    stays = basis is not None and basis.speed_mps == 0.0 and standing(fix, reading)
-    keep = basis if basis is not None and stays and _off_m(basis, fix) <= config.eps_m else None
+    keep = None if basis is None or not _seen(state, basis, fix, reading, config).stays else basis
     return live_of(fix, reading, config, waiting=waiting, keep=keep, trend=trend)
 
 
@@ -118,38 +122,49 @@ def step(
 ) -> tuple[State, Live | None]:
     """The next state, and the message to send if one is due; the caller tells what became of it."""
     basis = state.basis
-    if basis is None or state.force:
-        live = first(state, fix, reading, config, waiting=waiting, trend=trend)
-        return replace(state, held=False, away_ms=None), live
+    if basis is None:
+        return state, live_of(fix, reading, config, waiting=waiting, trend=trend)
+    seen = _seen(state, basis, fix, reading, config)
+    if seen.state is not state:
+        state = seen.state
+    if not seen.runs_away and not state.force and not _due(basis, fix, reading, motion, config):
+        return state, None
+    return state, live_of(fix, reading, config, waiting=waiting, keep=basis if seen.stays else None, trend=trend)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a fix means beside the basis: the place is to be kept, or the hub is off by more than it may be."""
+
+    state: State
+    stays: bool
+    runs_away: bool
+
+
+def _seen(state: State, basis: Live, fix: Fix, reading: Reading, config: Config) -> _Seen:
     error_m = _off_m(basis, fix)
     bound_m = min(basis.eps_m, config.eps_m)  # the hub was promised the one, and is to have the other
-    stays = basis.speed_mps == 0.0 and standing(fix, reading)
-    if stays or state.stays_ms is not None:
-        state = _hold(state, fix, stays=stays, error_m=error_m, bound_m=bound_m)
-    if error_m > bound_m and not state.held:
-        return replace(state, stays_ms=None), live_of(fix, reading, config, waiting=waiting, trend=trend)
-    if _due(basis, fix, reading, motion, config):
-        return state, live_of(fix, reading, config, waiting=waiting, keep=basis if stays else None, trend=trend)
-    return state, None
+    stands = basis.speed_mps == 0.0 and standing(fix, reading)
+    if stands:
+        state = _hold(state, basis, fix, error_m=error_m, bound_m=bound_m)
+    elif state.stays_ms is not None:
+        state = replace(state, held=False, stays_ms=None, away_ms=None)
+    runs_away = error_m > bound_m and not state.held
+    return _Seen(state, stands and not runs_away, runs_away)
 
 
-def _hold(state: State, fix: Fix, *, stays: bool, error_m: float, bound_m: float) -> State:
+def _hold(state: State, basis: Live, fix: Fix, *, error_m: float, bound_m: float) -> State:
     """How long it has stood and seemed to be elsewhere; `held` as long as that is not believed."""
-    if not stays:
-        return replace(state, held=False, stays_ms=None, away_ms=None)
-    stays_ms, away_ms = state.stays_ms, state.away_ms
-    if stays_ms is None or fix.at_ms - state.seen_ms > GAP_MS:
-        stays_ms, away_ms = fix.at_ms, None
+    gap = fix.at_ms - max(state.seen_ms, basis.at_ms) > GAP_MS
+    stays_ms = fix.at_ms if gap or state.stays_ms is None else state.stays_ms
     accuracy_m = fix.accuracy_m if fix.accuracy_m is not None else ACCURACY_M * (fix.hdop or 1.0)
-    if error_m <= max(bound_m, 3.0 * accuracy_m):
-        away_ms = None
-    elif away_ms is None:
-        away_ms = fix.at_ms
-    held = error_m > bound_m
-    if away_ms is not None:
-        enough_ms = RELEASE_SETTLING_MS if away_ms - stays_ms <= SETTLING_MS else RELEASE_MS
-        held = fix.at_ms - away_ms < enough_ms
-    return replace(state, held=held, stays_ms=stays_ms, seen_ms=fix.at_ms, away_ms=away_ms)
+    doubted_m = max(bound_m, 3.0 * accuracy_m)
+    away_ms, held = None, error_m > bound_m
+    if error_m > doubted_m:
+        away_ms = fix.at_ms if state.away_ms is None else state.away_ms
+        soon = away_ms - stays_ms <= SETTLING_MS or error_m > FAR * doubted_m
+        held = not gap and fix.at_ms - away_ms < (RELEASE_SOON_MS if soon else RELEASE_MS)
+    return replace(state, held=held, stays_ms=stays_ms, seen_ms=fix.at_ms, away_ms=away_ms if held else None)
 
 
 def _due(basis: Live, fix: Fix, reading: Reading, motion: Motion, config: Config) -> bool:

@@ -3,14 +3,29 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from hub.core import keys
-from hub.core.marks import DAY_MS, Incoming, Kind, Mark, Outcome, StoredEvent, Verdict, alarm, dating, decide
+from hub.core.ledger import FIRST_DAY, LAST_DAY, Line, Reach
+from hub.core.marks import (
+    DAY_MS,
+    Closed,
+    Incoming,
+    Kind,
+    Mark,
+    Outcome,
+    StoredEvent,
+    Verdict,
+    alarm,
+    closed,
+    dating,
+    decide,
+    moved,
+)
 from hub.core.registry import Binding, Device, Registry, Token, Vehicle
 from hub.core.views import State
-from hub.ports import Chunk, LedgerLine, SavedLive
+from hub.ports import Chunk, Heard, SavedLive
 from wire.errors import RefusedError, UnavailableError
 from wire.geo import distance_m
 from wire.kinds import ROLLBACK
@@ -32,6 +47,7 @@ class MemoryStore:
         self._out: Counter[str] = Counter()
         self._lives: dict[str, SavedLive] = {}
         self._ledger: Counter[tuple[str, int, str]] = Counter()
+        self._closed: dict[tuple[str, str], str] = {}
 
     def _answer(self) -> None:
         if self.down:
@@ -149,8 +165,42 @@ class MemoryStore:
             self._ledger[batch.device, day, what] += n
         (self.quarantine if batch.kind is Kind.POISON else self._batches).append(batch)
         self._put_events(batch.events)
-        self._marks[batch.key] = Mark(batch.header.last, batch.header.after)
+        self._marks[batch.key] = moved(batch, mark)
+        self._closed.pop(batch.key, None)
+        for told in closed(batch):
+            self._close(batch.device, told)
         return Outcome(verdict, self._marks[batch.key], lost)
+
+    def _close(self, device: str, told: Closed) -> None:
+        if told.store is None:
+            for key in self._closed:
+                if key[0] == device:
+                    self._marks[key] = replace(self._marks[key], newest=self._marks[key].last)
+            return
+        key = device, told.store
+        mark = self._marks.get(key, Mark())
+        newest = mark.last if told.newest is None else max(mark.newest, told.newest)
+        self._marks[key], self._closed[key] = replace(mark, newest=newest), told.why
+
+    async def heard(self, told: Sequence[Heard]) -> None:
+        self._answer()
+        for one in told:
+            key = one.device, one.store
+            mark = self._marks.get(key, Mark())
+            if key not in self._closed:
+                self._marks[key] = replace(mark, newest=max(one.newest, mark.last), told_ms=one.at_ms)
+
+    async def out_there(self) -> int:
+        return sum(reach.out_there for reach in await self.reaches(None) if reach.closed is None)
+
+    async def trim_quarantine(self, most_bytes: int) -> int:
+        self._answer()
+        left, gone = sum(len(one.payload) for one in self.quarantine), 0
+        for i, one in enumerate(self.quarantine):
+            if left > most_bytes and one.payload:
+                left, gone = left - len(one.payload), gone + 1
+                self.quarantine[i] = replace(one, payload=b"")
+        return gone
 
     async def mark(self, device: str, store: str) -> Mark:
         self._answer()
@@ -172,10 +222,28 @@ class MemoryStore:
                 newest[batch.device] = max(batch.t_max_ms, newest.get(batch.device, 0))
         return newest
 
-    async def ledger(self, device: str) -> list[LedgerLine]:
+    async def ledger(self, device: str) -> list[Line]:
+        return await self.ledgers([device], FIRST_DAY, LAST_DAY)
+
+    async def ledgers(self, devices: Collection[str] | None, first: int, last: int) -> list[Line]:
         self._answer()
-        lines = [LedgerLine(of, day, what, n) for (of, day, what), n in self._ledger.items() if of == device]
-        return sorted(lines, key=lambda line: (line.day, line.what))
+        lines = [Line(of, day, what, n) for (of, day, what), n in self._ledger.items()]
+        mine = [line for line in lines if (devices is None or line.device in devices) and first <= line.day <= last]
+        return sorted(mine, key=lambda line: (line.device, line.day, line.what))
+
+    async def totals(self, devices: Collection[str] | None) -> list[Line]:
+        sums: Counter[tuple[str, str]] = Counter()
+        for line in await self.ledgers(devices, FIRST_DAY, LAST_DAY):
+            sums[line.device, line.what] += line.n
+        return [Line(of, 0, what, n) for (of, what), n in sums.items()]
+
+    async def reaches(self, devices: Collection[str] | None) -> list[Reach]:
+        self._answer()
+        return [
+            Reach(*key, mark.last, mark.newest, mark.told_ms, self._closed.get(key))
+            for key, mark in sorted(self._marks.items())
+            if devices is None or key[0] in devices
+        ]
 
     async def save_live(self, rows: Sequence[SavedLive]) -> None:
         self._answer()
@@ -209,9 +277,10 @@ class MemoryStore:
                 at_ms = (known.event.mono_ms or 0) + offset_ms
                 self._events[key] = replace(known, event=replace(known.event, at_ms=at_ms, boot=None, mono_ms=None))
 
-    async def add_events(self, events: Sequence[StoredEvent]) -> None:
+    async def add_events(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         self._answer()
         self._put_events(events)
+        return []
 
     async def relay(self, fleet: str, most: int) -> list[StoredEvent]:
         self._answer()
@@ -271,11 +340,18 @@ class MemoryNow:
             self._tell(keys.of(fleet).moves, "\n".join(taken).encode())
         return len(taken)
 
-    async def fill(self, fleet: str, states: Sequence[State], *, at_ms: int, mark: str) -> None:
-        await self.put(fleet, states, at_ms)
-        kept = {state.vehicle for state in states}
-        self._states[fleet] = {name: state for name, state in self._states[fleet].items() if name in kept}
+    async def begin_fill(self, fleet: str, token: str) -> None:
+        self._answer()
+        self._marks[fleet] = token
+
+    async def end_fill(self, fleet: str, vehicles: Collection[str], *, token: str, mark: str) -> bool:
+        self._answer()
+        if self._marks.get(fleet) != token:
+            return False
+        there = self._states.setdefault(fleet, {})
+        self._states[fleet] = {name: state for name, state in there.items() if name in vehicles}
         self._marks[fleet] = mark
+        return True
 
     async def filled(self, fleet: str) -> str | None:
         self._answer()

@@ -1,7 +1,7 @@
 """The view of now in Redis (7.0 or newer) or Valkey, by redis-py. Its errors come out as UnavailableError."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
@@ -18,6 +18,7 @@ from wire.errors import UnavailableError
 TIMEOUT_S = 5.0
 MOST_EVENTS = 100_000
 STATES_AT_ONCE = 500
+IF_STILL_MINE = "if redis.call('GET',KEYS[1])==ARGV[1] then redis.call('SET',KEYS[1],ARGV[2]) return 1 end return 0"
 
 
 class RedisNow:
@@ -30,6 +31,7 @@ class RedisNow:
         )  # fmt: skip
         self._put = files("hub.adapters").joinpath("put.lua").read_text(encoding="utf-8")
         self._script = self._redis.register_script(self._put)
+        self._mark = self._redis.register_script(IF_STILL_MINE)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -54,18 +56,22 @@ class RedisNow:
                 taken += int(await self._script(keys=[of.geo, of.live, of.order, of.moves], args=arguments))
         return taken
 
-    async def fill(self, fleet: str, states: Sequence[State], *, at_ms: int, mark: str) -> None:
-        """Put all states of a fleet, drop vehicles that are not among them, and mark the view as filled."""
-        of = keys.of(fleet)
-        await self.put(fleet, states, at_ms)
+    async def begin_fill(self, fleet: str, token: str) -> None:
+        """The view is being filled by the one who holds this token."""
         async with self._talking() as redis:
-            there = {name.decode() for name in await redis.hkeys(of.live)}
-            gone = list(there - {state.vehicle for state in states})
-            if gone:
-                await redis.hdel(of.live, *gone)
-                await redis.hdel(of.order, *gone)
-                await redis.zrem(of.geo, *gone)
-            await redis.set(of.epoch, mark)
+            await redis.set(keys.of(fleet).epoch, token)
+
+    async def end_fill(self, fleet: str, vehicles: Collection[str], *, token: str, mark: str) -> bool:
+        """Drop vehicles that are not among these and mark the view as filled; not if it was lost or begun anew meanwhile."""
+        of = keys.of(fleet)
+        async with self._talking() as redis:
+            gone = list({name.decode() for name in await redis.hkeys(of.live)} - set(vehicles))
+            for start in range(0, len(gone), STATES_AT_ONCE):
+                some = gone[start : start + STATES_AT_ONCE]
+                await redis.hdel(of.live, *some)
+                await redis.hdel(of.order, *some)
+                await redis.zrem(of.geo, *some)
+            return bool(await self._mark(keys=[of.epoch], args=[token, mark]))
 
     async def filled(self, fleet: str) -> str | None:
         """The mark of a filled view; None if the view is empty."""

@@ -1,6 +1,6 @@
 """The hub's own memory of every vehicle: what Redis is filled from, and which states are new since it was."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from hub.core import lanes
@@ -80,6 +80,10 @@ class Views:
         self._dirty = {}
         return out
 
-    def all_of(self, fleet: str) -> list[State]:
-        """All states of a fleet."""
-        return [state_of(view) for vehicle, view in self._views.items() if self._fleets[vehicle] == fleet]
+    def names_of(self, fleet: str) -> list[str]:
+        """The vehicles of a fleet."""
+        return [vehicle for vehicle, of in self._fleets.items() if of == fleet]
+
+    def some_of(self, fleet: str, vehicles: Iterable[str]) -> list[State]:
+        """The states of these vehicles, as they are now; not of those that have gone from the fleet."""
+        return [state_of(self._views[one]) for one in vehicles if self._fleets.get(one) == fleet]

@@ -14,10 +14,10 @@ from hub.core.fanout import Shown
 from hub.core.registry import Token, Vehicle
 from hub.ports import Surroundings
 from hub.web import bodies
-from hub.web.doors import ApiError, admitted, install
+from hub.web.books import Books
+from hub.web.doors import ApiError, admitted, install, vehicle_of
 from hub.web.live import Streams
 from wire.codec import decode_live, dump
-from wire.iso import iso
 from wire.predict import bound_m, predict
 from wire.track import MAX_ROWS
 
@@ -49,6 +49,7 @@ def build(around: Surroundings, version: str) -> tuple[FastAPI, Streams]:
     app.add_api_websocket_route("/v1/stream", stream)
     _Vehicles(around).mount(app)
     _Tracks(around).mount(app)
+    Books(around, _caller(around)).mount(app)
     _Login(around).mount(app)
     _Health(around).mount(app)
     _pages(app, around)
@@ -132,14 +133,6 @@ def _raw(text: str) -> Response:
     return Response(text, media_type="application/json")
 
 
-def vehicle_of(around: Surroundings, vehicle: str, caller: Token) -> Vehicle:
-    """A vehicle of the caller's fleet; those of others do not exist."""
-    known = around.registry().vehicles.get(vehicle)
-    if known is None or known.fleet != caller.fleet:
-        raise ApiError(404, "unknown", "there is no such vehicle in this fleet", where="vehicle")
-    return known
-
-
 class _Tracks:
     """Where the vehicles were, and what came in."""
 
@@ -166,16 +159,6 @@ class _Tracks:
             headers = {"Content-Disposition": f'attachment; filename="{known.vehicle}.{form}"'}
             pieces = self._pieces(known.vehicle, form, from_ms, until_ms)
             return StreamingResponse(pieces, media_type=exports.CONTENT_TYPES[form], headers=headers)
-
-        @app.get("/v1/ledger", response_model=list[bodies.LedgerLine], summary="What came in, by device and UTC day")
-        async def ledger(vehicle: str, caller: Token = token) -> list[bodies.LedgerLine]:
-            known = vehicle_of(self._around, vehicle, caller)
-            devices = {stay.device for stay in self._around.registry().stays(known.vehicle, 0, exports.MAX_TIME_MS)}
-            lines = [line for device in sorted(devices) for line in await self._around.store.ledger(device)]
-            return [
-                bodies.LedgerLine(device=line.device, day=iso(line.day * 86_400_000)[:10], what=line.what, n=line.n)
-                for line in lines
-            ]
 
     async def _pieces(self, vehicle: str, form: str, from_ms: int, until_ms: int) -> AsyncIterator[str]:
         export = exports.FORMATS[form](vehicle)

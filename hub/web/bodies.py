@@ -84,6 +84,38 @@ class LedgerLine(BaseModel):
     n: int
 
 
+class LedgerDay(BaseModel):
+    """A vehicle's UTC day: recorded = received + lost by reason + still out there."""
+
+    vehicle: str | None
+    day: str
+    recorded: int
+    received: int
+    lost: dict[str, int]
+    out_there: int
+    notes: list[str]
+
+
+class LedgerBalance(BaseModel):
+    """A device over all days; `off` is by how much it does not close, `why` says why."""
+
+    device: str
+    recorded: int
+    received: int
+    lost: dict[str, int]
+    out_there: int
+    off: int
+    why: list[str]
+
+
+class LedgerDays(BaseModel):
+    """The ledger as an account, as of a time of the hub."""
+
+    at: int
+    days: list[LedgerDay]
+    devices: list[LedgerBalance]
+
+
 class PageSettings(BaseModel):
     """What the live page needs to know before it signs in."""
 

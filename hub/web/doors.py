@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from hub.core import access
-from hub.core.registry import Token
+from hub.core.registry import Token, Vehicle
 from hub.ports import Surroundings
 from hub.web.bodies import ErrorBody, Fault
 from wire.errors import DecodeError, OdographError, RefusedError, UnavailableError
@@ -137,3 +137,11 @@ def install(app: FastAPI, *, tile_url: str | None, watch: WatchCall) -> None:
         if isinstance(error, RefusedError):
             return refusal(409, error.code, str(error))
         raise error
+
+
+def vehicle_of(around: Surroundings, vehicle: str, caller: Token) -> Vehicle:
+    """A vehicle of the caller's fleet; those of others do not exist."""
+    known = around.registry().vehicles.get(vehicle)
+    if known is None or known.fleet != caller.fleet:
+        raise ApiError(404, "unknown", "there is no such vehicle in this fleet", where="vehicle")
+    return known

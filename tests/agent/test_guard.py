@@ -227,3 +227,43 @@ async def test_it_looks_every_second(monkeypatch: pytest.MonkeyPatch) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert await yard.events() == ["antenna-lost"]
+
+
+async def test_a_voltage_that_falls_closes_the_commit_window() -> None:
+    yard = Yard()
+    await yard.seconds(5, rp=900.0, mv=14.2)
+    await take(fix(1), yard.s)
+    await yard.seconds(3, rp=900.0, mv=14.0)
+    assert yard.s.recorder.unwritten == 1, "as it always does a little"
+    await yard.seconds(1, rp=900.0, mv=13.7)
+    assert yard.s.recorder.unwritten == 0
+    await take(fix(2), yard.s)
+    await yard.seconds(1, rp=900.0, mv=13.6)
+    assert yard.s.recorder.unwritten == 1, "it does not fall on"
+    await yard.seconds(1, rp=900.0, mv=13.0)
+    assert yard.s.recorder.unwritten == 0, "slowly, but it does"
+
+
+async def test_a_supply_that_goes_closes_the_commit_window_before_it_is_certain() -> None:
+    supply = Supply(on=True)
+    yard = Yard(supply=supply)
+    await yard.seconds(2)
+    await take(fix(1), yard.s)
+    await yard.seconds(1)
+    assert yard.s.recorder.unwritten == 1
+    supply.on = False
+    await yard.seconds(1)
+    assert yard.s.recorder.unwritten == 0
+    assert await yard.events() == []
+    await yard.seconds(1)
+    assert await yard.events() == ["power-lost"]
+
+
+async def test_ignition_off_closes_the_commit_window() -> None:
+    yard = Yard()
+    await yard.seconds(3, rp=900.0)
+    await take(fix(1), yard.s)
+    assert yard.s.recorder.unwritten == 1
+    await yard.seconds(60)
+    assert yard.s.recorder.unwritten == 0
+    assert await yard.events() == ["ignition-on", "ignition-off"]

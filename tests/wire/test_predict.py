@@ -1,6 +1,7 @@
 """Dead reckoning: the vectors that Python and the pages share, and the rules in words."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,4 +62,6 @@ def test_the_bound_holds_while_heartbeats_come_and_grows_after() -> None:
     assert bound_m(moving, T + 64_000, online=True) == 10.0
     assert bound_m(moving, T + 66_000, online=True) == pytest.approx(50.0)
     assert bound_m(parked, T + 300_000, online=True) == 10.0
+    assert bound_m(replace(parked, heartbeat_s=3600), T + 3_604_000, online=True) == 10.0
+    assert bound_m(replace(moving, heartbeat_s=10), T + 16_000, online=True) == pytest.approx(50.0)
     assert bound_m(parked, T + 1_000, online=False) == pytest.approx(50.0)

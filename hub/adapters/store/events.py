@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import exists, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.adapters.store import schema
@@ -38,11 +39,29 @@ def _stored(row: Any) -> StoredEvent:
 class EventPart(Database):
     """Events and the relay's place-giving."""
 
-    async def add_events(self, events: Sequence[StoredEvent]) -> None:
-        """Store events exactly once by device, store and seq."""
-        if events:
+    async def add_events(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        """Store events exactly once by device, store and seq: together, or, if that fails, one by one.
+
+        Gives those that the store can't take: they hold no other event up, and their record comes with the track.
+        """
+        if not events:
+            return []
+        try:
             async with self.writing() as tx:
                 await self.put_events(tx, events)
+        except DBAPIError as error:
+            self._watch("store.retried", reason=type(error.orig).__name__)
+            return [one for one in events if not await self._add_event(one)]
+        return []
+
+    async def _add_event(self, event: StoredEvent) -> bool:
+        try:
+            async with self.writing() as tx:
+                await self.put_events(tx, [event])
+        except DBAPIError as error:
+            self._watch("store.refused", device=event.device, reason=type(error.orig).__name__)
+            return False
+        return True
 
     async def put_events(self, tx: AsyncConnection, events: Sequence[StoredEvent]) -> None:
         """Within a transaction. An event that is there keeps its row, but a time that is sure replaces a provisional one."""

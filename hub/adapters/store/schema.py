@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 HEAD = "v0003"
@@ -101,6 +102,9 @@ track_chunk = Table(
     Column("payload", LargeBinary, nullable=False),
     UniqueConstraint("device", "store", "first"),
     Index("ix_track_chunk_device_t_max_ms", "device", "t_max_ms"),
+    Index(
+        "ix_track_chunk_unknown", "id", sqlite_where=text("kind = 'unknown'"), postgresql_where=text("kind = 'unknown'")
+    ),
 )
 mark = Table(
     "mark",

@@ -1,8 +1,8 @@
 """The store as one object."""
 
+from hub.adapters.store.books import BooksPart
 from hub.adapters.store.registry import RegistryPart
-from hub.adapters.store.track import TrackPart
 
 
-class SqlStore(RegistryPart, TrackPart):
+class SqlStore(RegistryPart, BooksPart):
     """SQLite at `path`, or the PostgreSQL at `url`."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import case, func, select, tuple_, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,6 +11,7 @@ from hub.adapters.store import schema
 from hub.adapters.store.events import EventPart
 from hub.core.marks import (
     DAY_MS,
+    Closed,
     Incoming,
     Kind,
     Mark,
@@ -18,10 +19,12 @@ from hub.core.marks import (
     StoredEvent,
     Verdict,
     alarm,
+    closed,
     decide,
+    moved,
     poisoned,
 )
-from hub.ports import Chunk, LedgerLine, SavedLive
+from hub.ports import Chunk, SavedLive
 from wire.kinds import ROLLBACK
 
 Key = tuple[str, str]
@@ -37,6 +40,7 @@ class _Writes:
         self.events: list[StoredEvent] = []
         self.counts: Counter[tuple[str, int, str]] = Counter()
         self.marks: dict[Key, Mark] = {}
+        self.closed: list[tuple[str, Closed]] = []
 
     def take(self, batch: Incoming, mark: Mark) -> Outcome:
         """The verdict about a batch, with its rows put beside."""
@@ -53,7 +57,7 @@ class _Writes:
         place = {"device": batch.device, "store": header.store, "first": header.first, "last": header.last}
         place |= {"received_ms": batch.received_ms, "payload": batch.payload}
         if batch.kind is Kind.POISON:
-            self.quarantine.append(place | {"reason": batch.reason})
+            self.quarantine.append(place | {"reason": batch.reason, "size": len(batch.payload)})
         else:
             self.events += batch.events
             self.chunks.append(
@@ -61,7 +65,8 @@ class _Writes:
                 | {"kind": str(batch.kind), "rows": batch.rows, "events": len(batch.events)}
                 | {"t_min_ms": batch.t_min_ms, "t_max_ms": batch.t_max_ms}
             )
-        self.marks[batch.key] = Mark(header.last, header.after)
+        self.marks[batch.key] = moved(batch, mark)
+        self.closed += [(batch.device, one) for one in closed(batch)]
         return Outcome(verdict, self.marks[batch.key], lost)
 
 
@@ -81,8 +86,16 @@ class TrackPart(EventPart):
             try:
                 outcomes += await self._append([batch])
             except DBAPIError as error:
-                outcomes += await self._append([poisoned(batch, type(error.orig).__name__)])
+                outcomes.append(await self._raw(poisoned(batch, type(error.orig).__name__)))
         return outcomes
+
+    async def _raw(self, batch: Incoming) -> Outcome:
+        """Keep what can't be taken as rows. If not even that can be done, it is left to the device, and others go on."""
+        try:
+            return (await self._append([batch]))[0]
+        except DBAPIError as error:
+            self._watch("store.refused", device=batch.device, reason=type(error.orig).__name__)
+            return Outcome(Verdict.REFUSED, Mark())
 
     async def _append(self, groups: Sequence[Incoming]) -> list[Outcome]:
         async with self.writing() as tx:
@@ -107,7 +120,7 @@ class TrackPart(EventPart):
                 await tx.execute(self.insert(schema.mark).on_conflict_do_nothing(), rows)
         query = select(schema.mark).where(tuple_(mark.device, mark.store).in_(keys))
         found = await tx.execute(query.order_by(mark.device, mark.store).with_for_update())
-        return {(row.device, row.store): Mark(row.last, row.h) for row in found}
+        return {(row.device, row.store): Mark(row.last, row.h, row.newest, row.told_ms) for row in found}
 
     async def _write(self, tx: AsyncConnection, writes: _Writes) -> None:
         if writes.chunks:
@@ -116,31 +129,57 @@ class TrackPart(EventPart):
             await tx.execute(schema.quarantine.insert(), writes.quarantine)
         if writes.events:
             await self.put_events(tx, writes.events)
-        if writes.counts:
-            lines = [{"device": d, "day": day, "what": what, "n": n} for (d, day, what), n in writes.counts.items()]
+        await self.book(tx, writes.counts)
+        if writes.marks:
+            rows = [
+                {
+                    "device": d,
+                    "store": s,
+                    "last": m.last,
+                    "h": m.h,
+                    "newest": m.newest,
+                    "told_ms": m.told_ms,
+                    "closed": None,
+                }
+                for (d, s), m in writes.marks.items()
+            ]
+            put = self.insert(schema.mark)
+            fresh = {name: put.excluded[name] for name in ("last", "h", "newest", "told_ms", "closed")}
+            await tx.execute(put.on_conflict_do_update(index_elements=["device", "store"], set_=fresh), rows)
+        for device, one in writes.closed:
+            await self._close(tx, device, one)
+
+    async def book(self, tx: AsyncConnection, counts: Mapping[tuple[str, int, str], int]) -> None:
+        """Add to the ledger, within a transaction; less than nothing takes away."""
+        if counts:
+            lines = [{"device": d, "day": day, "what": what, "n": n} for (d, day, what), n in counts.items()]
             book = self.insert(schema.ledger)
             total = schema.ledger.c.n + book.excluded.n
             await tx.execute(
                 book.on_conflict_do_update(index_elements=["device", "day", "what"], set_={"n": total}),
                 sorted(lines, key=lambda line: (line["device"], line["day"], line["what"])),
             )
-        if writes.marks:
-            rows = [{"device": d, "store": s, "last": m.last, "h": m.h} for (d, s), m in writes.marks.items()]
-            put = self.insert(schema.mark)
-            await tx.execute(
-                put.on_conflict_do_update(
-                    index_elements=["device", "store"], set_={"last": put.excluded.last, "h": put.excluded.h}
-                ),
-                rows,
-            )
+
+    async def _close(self, tx: AsyncConnection, device: str, told: Closed) -> None:
+        """A store has ended: what it had came along, or stays open in the ledger until it was salvaged."""
+        mark = schema.mark.c
+        if told.store is None:
+            mine = (mark.device == device) & mark.closed.is_not(None)
+            await tx.execute(update(schema.mark).where(mine).values(newest=mark.last))
+            return
+        row = {"device": device, "store": told.store, "last": 0, "h": Mark().h}
+        await tx.execute(self.insert(schema.mark).on_conflict_do_nothing(), row)
+        mine = (mark.device == device) & (mark.store == told.store)
+        newest = mark.last if told.newest is None else case((mark.newest > told.newest, mark.newest), else_=told.newest)
+        await tx.execute(update(schema.mark).where(mine).values(newest=newest, closed=told.why))
 
     async def mark(self, device: str, store: str) -> Mark:
         """The mark of a device's store."""
         mark = schema.mark.c
         async with self.reading() as tx:
-            query = select(mark.last, mark.h).where(mark.device == device, mark.store == store)
+            query = select(schema.mark).where(mark.device == device, mark.store == store)
             row = (await tx.execute(query)).first()
-        return Mark() if row is None else Mark(row.last, row.h)
+        return Mark() if row is None else Mark(row.last, row.h, row.newest, row.told_ms)
 
     async def chunks(self, device: str, from_ms: int, until_ms: int) -> AsyncIterator[Chunk]:
         """Stored payloads of known rows that touch a span of time, in order of time."""
@@ -164,13 +203,6 @@ class TrackPart(EventPart):
             query = select(chunk.device, func.max(chunk.t_max_ms)).where(chunk.t_max_ms.is_not(None))
             found = await tx.execute(query.group_by(chunk.device))
             return {row[0]: row[1] for row in found}
-
-    async def ledger(self, device: str) -> list[LedgerLine]:
-        """The ledger of a device."""
-        line = schema.ledger.c
-        async with self.reading() as tx:
-            found = await tx.execute(select(schema.ledger).where(line.device == device).order_by(line.day, line.what))
-            return [LedgerLine(row.device, row.day, row.what, row.n) for row in found]
 
     async def save_live(self, rows: Sequence[SavedLive]) -> None:
         """Keep the newest live messages."""

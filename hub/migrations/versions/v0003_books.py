@@ -17,3 +17,5 @@ def upgrade() -> None:
     op.execute("UPDATE mark SET newest = last")
     op.add_column("quarantine", sa.Column("size", sa.Integer, nullable=False, server_default="0"))
     op.execute("UPDATE quarantine SET size = length(payload)")
+    unknown = sa.text("kind = 'unknown'")
+    op.create_index("ix_track_chunk_unknown", "track_chunk", ["id"], sqlite_where=unknown, postgresql_where=unknown)

@@ -16,6 +16,8 @@ export interface Live {
   readonly ign?: number;
   /** Fixes that waited in the outbox when this was sent. */
   readonly q?: number;
+  /** The longest silence of the sender in seconds, if it is not the usual one. */
+  readonly hb?: number;
 }
 
 export interface Place {
@@ -89,8 +91,9 @@ export function heading(live: Motion, atMs: number): { speedMps: number; courseD
 }
 
 /** How far the prediction can be off: ε while heartbeats come, growing from the last proof on when they do not. */
-export function boundM(live: Pick<Live, "t" | "spd" | "eps">, nowMs: number, online: boolean): number {
-  const heartbeatMs = live.spd > 0 ? HEARTBEAT_MOVING_MS : HEARTBEAT_PARKED_MS;
+export function boundM(live: Pick<Live, "t" | "spd" | "eps" | "hb">, nowMs: number, online: boolean): number {
+  const usualMs = live.spd > 0 ? HEARTBEAT_MOVING_MS : HEARTBEAT_PARKED_MS;
+  const heartbeatMs = live.hb === undefined ? usualMs : live.hb * 1000;
   const provenMs = live.t + (online ? heartbeatMs + SLACK_MS : 0);
   return live.eps + (SILENT_MPS * Math.max(0, nowMs - provenMs)) / 1000;
 }

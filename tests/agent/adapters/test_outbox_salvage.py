@@ -18,6 +18,7 @@ from agent.core.dating import Moment
 from agent.core.pages import PAGE
 from agent.core.salvage import Job
 from agent.ports import Kind, Record, Stored
+from agent.recorder import unbroken
 from tests.agent.adapters.test_outbox_room import AT, T, drive, sos
 from tests.rigs import eventually
 from wire.codec import dump
@@ -122,12 +123,12 @@ def damaged(original: Original, folder: Path, seed: int) -> set[int]:
 
 async def salvaged(box: SqliteOutbox, path: Path, *, upto: int, h: str) -> list[tuple[str, Job]]:
     told: list[tuple[str, Job]] = []
-    work = Salvage(box, path, now=lambda: AT, told=lambda name, job: told.append((name, job)))
+    work = Salvage(box, path, now=lambda: AT, told=lambda name, job: told.append((name, job)), unbroken=unbroken)
     running = asyncio.ensure_future(work.run())
     while not running.done():
         if work.asking:
             assert work.hear(work.asking, upto, h)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
     running.result()
     return told
 

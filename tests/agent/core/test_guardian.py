@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from agent.core.facts import Fact
-from agent.core.guardian import SLOTS, Config, Seen, Slot, State, days_left, step, voltage_ms
+from agent.core.guardian import SLOTS, Config, Seen, Slot, State, days_left, fallen, step, voltage_ms
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 CONFIG = Config()
@@ -128,3 +128,12 @@ def test_days_left_by_the_trend() -> None:
 def test_a_long_parking_is_remembered_for_two_weeks() -> None:
     state, _ = parked(State(), to_ms=20 * DAY_MS, every_ms=600_000)
     assert len(state.slots) == SLOTS
+
+
+def test_a_voltage_that_falls() -> None:
+    high: float | None = None
+    told = []
+    for voltage_v in (None, 12.6, 14.2, None, 14.0, 13.8, 13.7, 13.5, 28.4, 27.5, 27.4):
+        high, falls = fallen(high, voltage_v)
+        told.append(falls)
+    assert told == [False] * 6 + [True, False, False, False, True], "a truck's by twice as much"

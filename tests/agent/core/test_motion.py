@@ -12,7 +12,7 @@ def at(second: int, speed: float | None) -> Fix:
 
 @pytest.mark.parametrize(
     ("speed", "bus_kph", "motion"),
-    [(0.0, None, Motion.IDLING), (2.0, None, Motion.MOVING), (0.7, None, Motion.IDLING), (2.0, 0, Motion.IDLING),
+    [(0.0, None, Motion.IDLING), (2.0, None, Motion.MOVING), (0.7, None, Motion.IDLING), (1.2, 0, Motion.IDLING), (2.0, 0, Motion.MOVING),
      (0.1, 7, Motion.MOVING), (None, None, Motion.IDLING)],
 )  # fmt: skip
 def test_first_step(speed: float | None, bus_kph: float | None, motion: Motion) -> None:

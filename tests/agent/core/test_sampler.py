@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -68,13 +69,33 @@ def test_noise_does_not_move_a_held_vehicle() -> None:
     assert stand(*((float(i), 28.0, 10.0) for i in range(1, 200))) == [], "within three times its accuracy"
 
 
-def test_a_vehicle_that_stays_elsewhere_is_moved_after_a_minute() -> None:
-    assert stand(*((float(i), 0.0 if i < 30 else 40.0, 3.0) for i in range(1, 120))) == [(90.0, 40)]
+def test_a_vehicle_that_stays_a_little_elsewhere_is_moved_after_five_minutes() -> None:
+    assert stand(*((float(i), 0.0 if i < 30 else 17.0, 3.0) for i in range(1, 400))) == [(330.0, 17)]
 
 
-def test_after_a_gap_a_new_place_is_believed_soon() -> None:
+def test_a_vehicle_that_is_pushed_slowly_is_seen() -> None:
+    """0.4 m/s, which no receiver calls driving: it is moved on whenever it is twice as far as could be noise."""
+    moves = stand(*((float(i), 0.4 * i, 3.0) for i in range(1, 300)))
+    assert len(moves) >= 4
+    assert all(later[1] - before[1] <= 23 for before, later in pairwise([(0.0, 0.0), *moves]))
+
+
+def test_after_a_gap_a_new_place_is_believed_at_once() -> None:
     first = [(float(i), 0.0, 3.0) for i in range(1, 60)]
-    assert stand(*first, *((200.0 + i, 130.0, 3.0) for i in range(5))) == [(202.0, 130)]
+    assert stand(*first, *((200.0 + i, 130.0, 3.0) for i in range(5))) == [(200.0, 130)]
+    assert stand(*((15.0 * i, 0.0 if i < 20 else 500.0, 3.0) for i in range(1, 60)))[0] == (300.0, 500)
+
+
+def test_what_is_forced_out_does_not_move_a_held_vehicle() -> None:
+    state = sent(*sampler.step(State(), at(0, 0, 0), Reading(), Motion.PARKED, CONFIG))
+    for second in range(1, 200):
+        state = sampler.forced(state) if second % 5 else sampler.unlinked(state)
+        fix = at(second, 14.0 if second > 30 and second % 40 else 1.0, 0.1)
+        state, live = sampler.step(state, fix, Reading(), Motion.PARKED, CONFIG)
+        assert live is not None
+        assert live.lat_deg == 41.0
+        assert sampler.first(state, fix, Reading(), CONFIG, waiting=0).lat_deg == 41.0
+        state = sent(state, live)
 
 
 def test_without_an_accuracy_it_is_guessed_from_the_hdop() -> None:
@@ -214,6 +235,14 @@ def test_a_held_fix_says_so_and_the_heartbeat_keeps_the_place() -> None:
     assert live.lat_deg == 41.0
     state, _ = sampler.step(sent(state, live), at(301, 2, 0.2), Reading(), Motion.PARKED, CONFIG)
     assert not state.held
+
+
+def test_a_heartbeat_that_is_not_the_usual_one_is_told() -> None:
+    slow = Config(heartbeat_moving_ms=120_000, heartbeat_parked_ms=3_600_000)
+    told = [sampler.live_of(at(0, 0, speed), Reading(), slow, waiting=0).heartbeat_s for speed in (0.0, 10.0)]
+    assert told == [3600, 120]
+    usual = [sampler.live_of(at(0, 0, speed), Reading(), CONFIG, waiting=0).heartbeat_s for speed in (0.0, 10.0)]
+    assert usual == [None, None]
 
 
 def test_nonsense_of_a_receiver_is_held_at_the_edge_of_what_a_message_carries() -> None:

@@ -8,6 +8,7 @@ import pytest
 from agent.core import journey, sampler, tally
 from agent.core.journey import Passed
 from agent.core.motion import Motion
+from agent.core.replay_keys import KEYS
 from agent.core.tally import DriveTally, Sums, per, percentiles, sed_max_m
 from agent.core.thinning import Point
 from wire.codec import encode_live
@@ -184,3 +185,15 @@ def test_pooling() -> None:
 
 def test_topics_are_of_usual_length() -> None:
     assert [tally.LIVE, tally.TRACK, tally.ACK] == [23, 24, 24]
+
+
+def test_each_figure_has_its_meaning() -> None:
+    figures = Sums().figures(thinned_eps_m=5.0)
+    inner = {"thinned", "bytes", "parked"}
+    names = {name for name in figures if name not in inner}
+    for group in inner:
+        parts = figures[group]
+        assert isinstance(parts, dict)
+        names |= {f"{group}.{name}" for name in parts}
+    assert names <= set(KEYS)
+    assert all(KEYS.values())

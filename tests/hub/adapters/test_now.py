@@ -51,7 +51,11 @@ async def test_near_is_sorted_and_capped(now: AnyNow) -> None:
 async def test_a_filled_view_is_marked_and_has_no_strangers(now: AnyNow) -> None:
     assert await now.filled("main") is None
     await now.put("main", [state("a", 9), state("stranger", 9)], 1)
-    await now.fill("main", [state("a", 5), state("b", 5)], at_ms=1, mark="7")
+    await now.begin_fill("main", "mine")
+    assert await now.filled("main") == "mine"
+    await now.put("main", [state("a", 5), state("b", 5)], 1)
+    assert not await now.end_fill("main", ["a", "b"], token="another", mark="7"), "another has begun anew"
+    assert await now.end_fill("main", ["a", "b"], token="mine", mark="7")
     assert await now.filled("main") == "7"
     assert await now.filled("other") is None
     assert await all_of(now) == [state("a", 9).text, state("b", 5).text]
@@ -108,8 +112,10 @@ async def test_a_redis_that_is_not_there_is_unavailable() -> None:
 
 async def test_the_twin_can_be_down_and_lose_everything() -> None:
     now = MemoryNow()
-    await now.fill("main", [state("a", 1)], at_ms=1, mark="1")
+    await now.begin_fill("main", "mine")
+    await now.put("main", [state("a", 1)], 1)
     now.lose()
+    assert not await now.end_fill("main", ["a"], token="mine", mark="1"), "it was lost while it was filled"
     assert await now.filled("main") is None
     now.down = True
     with pytest.raises(UnavailableError):

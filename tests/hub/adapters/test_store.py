@@ -16,9 +16,10 @@ from hub.adapters.memory import MemoryStore
 from hub.adapters.store import schema
 from hub.adapters.store.sql import SqlStore
 from hub.core.access import digest
+from hub.core.ledger import Line
 from hub.core.marks import Incoming, Mark, Verdict, incoming
 from hub.core.registry import Binding, Token
-from hub.ports import LedgerLine, SavedLive
+from hub.ports import SavedLive
 from tests.hub.conftest import AnyStore, emptied
 from tests.hub.makers import DAY, STORE, T0, a_batch, a_registry, a_watch, an_incoming, bent_body, h_at
 from wire.errors import RefusedError, UnavailableError
@@ -62,7 +63,7 @@ async def test_batches_are_appended_in_order_and_once(store: AnyStore) -> None:
     assert await append(store, second, second) == [Verdict.APPEND, Verdict.DUPLICATE]
     assert await store.mark("gw-a", STORE) == Mark(20, h_at(20))
     assert await seqs(store) == [1, 11]
-    assert await store.ledger("gw-a") == [LedgerLine("gw-a", DAY, "rows", 20)]
+    assert await store.ledger("gw-a") == [Line("gw-a", DAY, "rows", 20)]
 
 
 async def test_a_batch_of_another_chain_is_not_taken(store: AnyStore) -> None:

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from hub.core import marks
-from hub.core.marks import Incoming, Kind, Mark, Verdict, decide, incoming
+from hub.core.marks import Closed, Incoming, Kind, Mark, Verdict, closed, decide, incoming, moved, poisoned
 from tests.hub.makers import DAY, STORE, T0, a_batch, a_registry, an_incoming, bent_body, h_at
 from wire.errors import DecodeError
-from wire.messages import Event, Header, Lost
+from wire.messages import Batch, Event, Header, Lost
 from wire.track import GENESIS, encode_batch
 
 AT = T0 + 100_000
@@ -141,3 +141,26 @@ def test_poisoned_keeps_the_payload() -> None:
     assert (bad.payload, bad.header, bad.kind) == (came.payload, came.header, Kind.POISON)
     assert len(bad.reason) == 200
     assert bad.reason.startswith("no?word")
+
+
+def test_what_a_batch_tells_of_what_is_behind_it() -> None:
+    rows = an_incoming(a_batch(11, 10, waiting=7))
+    assert moved(rows, Mark(10, "x", 99, 1)) == Mark(20, h_at(20))
+    assert (moved(rows, Mark()).newest, moved(rows, Mark()).told_ms) == (27, rows.received_ms)
+    raw = poisoned(rows, "x")
+    assert [moved(raw, Mark(10, "x", newest)).newest for newest in (15, 40)] == [20, 40]
+
+
+def test_stores_that_have_come_to_their_end() -> None:
+    told = [
+        Event(1, T0, "fork", detail={"prev": "ZZZZZZZZZZZ", "prev_seq": 40, "hub_seq": 30}),
+        Event(2, T0, "store-new", detail={"prev": "YYYYYYYYYYY", "prev_seq": 40}),
+        Event(3, T0, "outbox-damaged", detail={"file": "x"}),
+        Event(4, T0, "outbox-damaged", detail={"file": "x", "salvaged": 3, "missing": 0}),
+        Event(5, T0, "store-new", detail={"prev": "../..", "prev_seq": 40}),
+        Event(6, T0, "store-new", detail={"prev": "YYYYYYYYYYY", "prev_seq": -1}),
+        Event(7, T0, "sos"),
+    ]
+    assert closed(an_incoming(Batch(STORE, 1, 7, 1, GENESIS, h_at(7), events=tuple(told)))) == [
+        Closed("ZZZZZZZZZZZ", "fork"), Closed("YYYYYYYYYYY", "store-new", 40), Closed(None, "outbox-damaged"),
+    ]  # fmt: skip

@@ -20,8 +20,9 @@ def test_every_vehicle_has_a_view_from_the_start() -> None:
     views.know(a_registry())
     assert told(views) == {"main": ["van-1", "van-2"]}
     assert told(views) == {}
-    assert [state.vehicle for state in views.all_of("main")] == ["van-1", "van-2"]
-    assert views.all_of("other") == []
+    assert views.names_of("main") == ["van-1", "van-2"]
+    assert [state.vehicle for state in views.some_of("main", ["van-2", "gone"])] == ["van-2"]
+    assert views.names_of("other") == views.some_of("other", ["van-1"]) == []
     assert views.get("nothing") is None
 
 
@@ -57,7 +58,7 @@ def test_the_map_ends_near_the_poles() -> None:
     views.know(a_registry())
     views.live("van-1", replace(LIVE, lat_deg=85.06), T0)
     views.live("van-2", LIVE, T0)
-    polar, other = views.all_of("main")
+    polar, other = views.some_of("main", ["van-1", "van-2"])
     assert polar.place is None
     assert json.loads(polar.text)["live"]["lat"] == 85.06
     assert other.place == (41.0, -96.0)

@@ -34,6 +34,7 @@ test("the bound is ε until the heartbeat is overdue, and grows by 40 m/s from t
   assert.equal(boundM(moving, 2000, false), 50);
   assert.equal(boundM({ ...moving, spd: 0 }, 306_000, true), 10);
   assert.equal(boundM({ ...moving, spd: 0 }, 307_000, true), 50);
+  assert.equal(boundM({ ...moving, spd: 0, hb: 900 }, 906_000, true), 10);
 });
 
 test("acceleration and turn act for two seconds, and speed does not go below zero", () => {
