@@ -22,7 +22,6 @@ from wire.messages import Rejected
 from wire.ops.settings import check
 from wire.schema import named
 
-THINNED_EPS_M = 5.0
 TOLD_EVERY = 20_000
 """So many fixes are a while: then --progress says how far it is."""
 
@@ -98,14 +97,16 @@ def sampling_of(profile: str | None, sets: Sequence[str]) -> Sampling:
 
 def config_of(sampling: Sampling) -> journey.Config:
     """How the cores run."""
-    return journey.Config(parts.sampling(sampling), round(sampling.upload_s * 1000))
+    profile = PROFILES[sampling.profile].sections if sampling.profile else {}
+    thin_m = profile.get("outbox", {}).get("thin_m", journey.Config().thin_m)
+    return journey.Config(parts.sampling(sampling), round(sampling.upload_s * 1000), thin_m)
 
 
 def drive_through(
     drive: Drive, config: journey.Config, told: Told, rivals: peers.Comparison | None = None
 ) -> DriveTally:
     """One drive, from a fresh start to its last upload."""
-    state, tally = journey.State(), DriveTally(config, thinned_eps_m=THINNED_EPS_M)
+    state, tally = journey.State(), DriveTally(config, thinned_eps_m=config.thin_m)
     if rivals is not None:
         rivals.begin()
     for moment in drive.moments:
@@ -147,19 +148,19 @@ def pooled(files: Sequence[File], failed: Sequence[tuple[str, str]], sampling: S
     for each in files:
         whole.add(each.sums)
     out: Figures = {"settings": sampling.model_dump(mode="json")}
-    out |= whole.figures(thinned_eps_m=THINNED_EPS_M)
+    out |= whole.figures(thinned_eps_m=config.thin_m)
     rivals = [each.rivals for each in files if each.rivals is not None]
     if rivals:
         out["compare"] = [_ours(out), *peers.pooled(rivals, _rules(config)).rows(whole.driven_ms)]
-    out["files"] = [_of_file(each) for each in files]
+    out["files"] = [_of_file(each, config) for each in files]
     if failed:
         out["failed"] = [{"file": name, "error": error} for name, error in failed]
     return out
 
 
-def _of_file(done: File) -> Figures:
+def _of_file(done: File, config: journey.Config) -> Figures:
     head: Figures = {"file": done.name, "format": done.trace.kind, "drives": len(done.drives)}
-    out = head | done.sums.figures(thinned_eps_m=THINNED_EPS_M)
+    out = head | done.sums.figures(thinned_eps_m=config.thin_m)
     return out if done.rivals is None else out | {"compare": [_ours(out), *done.rivals.rows(done.sums.driven_ms)]}
 
 
@@ -183,6 +184,25 @@ def _bytes(name: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UnavailableError(f"{name}: {error.strerror}") from error
+
+
+def _check_outputs(options: Options) -> None:
+    """No file is written twice, and none that is read. Raises SettingsError or UnavailableError."""
+    named = [("--live", options.live), ("--track", options.track), ("--plot", options.plot)]
+    taken = {Path(name).resolve(): "a file to be read" for name in options.files if name != "-"}
+    for option, path in named:
+        if path is None:
+            continue
+        if str(path) == "-":
+            raise SettingsError([f"{option} -: wants the name of a file; standard output is for the figures"])
+        if (other := taken.get(path.resolve())) is not None:
+            raise SettingsError([f"{option} {path}: this is {other}, too"])
+        taken[path.resolve()] = f"the file of {option}"
+    if options.plot is not None:
+        try:
+            options.plot.open("ab").close()  # a long run must not end with a picture that can't be written
+        except OSError as error:
+            raise UnavailableError(f"{options.plot}: can't be written: {error.strerror}") from error
 
 
 def _open(path: Path | None, stack: ExitStack) -> TextIO | None:
@@ -215,27 +235,33 @@ def replay(options: Options) -> int:
     """Drive the files through the agent's cores; gives the exit status, which is that of the first file that failed."""
     sampling = sampling_of(options.profile, options.sets)
     config = config_of(sampling)
+    _check_outputs(options)
     draw = _plotter(options.plot)
     files: list[File] = []
     failed: list[tuple[str, str]] = []
     status = 0
-    with ExitStack() as stack:
-        told = Told(_open(options.live, stack), _open(options.track, stack), sys.stderr if options.progress else None)
-        for each in _all(options, config, told):
-            if isinstance(each, File):
-                files.append(each)
-                continue
-            name, error = each
-            failed.append((name, str(error)))
-            status = status or error.exit_status
-            print(f"error: {error}", file=sys.stderr)
-    whole = pooled(files, failed, sampling)
+    try:
+        with ExitStack() as stack:
+            told = Told(
+                _open(options.live, stack), _open(options.track, stack), sys.stderr if options.progress else None
+            )
+            for each in _all(options, config, told):
+                if isinstance(each, File):
+                    files.append(each)
+                    continue
+                name, error = each
+                failed.append((name, str(error)))
+                status = status or error.exit_status
+                print(f"error: {error}", file=sys.stderr)
+    except OSError as error:  # inputs have their own; this is a disk that is full
+        raise UnavailableError(f"--live or --track can't be written: {error.strerror}") from error
+    _say(pooled(files, failed, sampling), as_json=options.as_json)
     if draw is not None and files:
         draw(files, config)
-    return _say(whole, as_json=options.as_json) or status
+    return status
 
 
-def _say(whole: Figures, *, as_json: bool) -> int:
+def _say(whole: Figures, *, as_json: bool) -> None:
     try:
         if as_json:
             print(json.dumps(whole, ensure_ascii=False, allow_nan=False), flush=True)
@@ -243,7 +269,9 @@ def _say(whole: Figures, *, as_json: bool) -> int:
             print("\n".join(report.lines(whole)), flush=True)
     except BrokenPipeError:  # who reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the exit would try again
+        raise UnavailableError(f"standard output can't be written: {error.strerror}") from error
 
 
 def _plotter(path: Path | None) -> Callable[[Sequence[File], journey.Config], None] | None:

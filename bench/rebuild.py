@@ -94,7 +94,7 @@ class Site:
         started = loop.time()
         await lose()
         async with asyncio.timeout(120):
-            while not await self.whole():
+            while not await self.whole():  # noqa: ASYNC110  # what is waited for is in another process
                 await asyncio.sleep(0.01)
         return Mended(what, loop.time() - started, self.sent, max(self.pace_s, default=0) * 1000)
 

@@ -12,7 +12,6 @@ from hub.admin import Said
 from hub.ground import only_hub
 from hub.settings import Hub
 from wire.errors import RefusedError
-from wire.iso import iso
 from wire.ops.clock import utc_ms
 
 STORE_NAME = "odograph.db"
@@ -40,7 +39,7 @@ def restore(settings: Hub, data: Path, copy: Path) -> Said:
     _not_postgres(
         settings,
         "end the hub, use: pg_restore --clean --if-exists --dbname=DATABASE FILE, and then raise the epoch: "
-        'psql --dbname=DATABASE --command="UPDATE meta SET value = value + 1 + extract(epoch FROM now())::bigint / 60 '
+        'psql --dbname=DATABASE --command="UPDATE meta SET value = greatest(value + 1, extract(epoch FROM now())::bigint / 60) '
         "WHERE key = 'epoch'\"",
     )
     copies.sound(copy)

@@ -222,7 +222,7 @@ class Salvage:
                 name, [one for one in piece if one.seq > job.at], damaged.facts, receipts=receipts, job=job
             )
             if runs:
-                await self._unbroken(self._outbox.take_in(runs, note=self._note(name, job)))
+                await self._take_in(runs, name, job)
                 await asyncio.sleep(PAUSE_S)
         return job
 
@@ -266,9 +266,11 @@ class Salvage:
         now = self._now()
         return Record(Kind.EVENT, now, event_body(now, "outbox-damaged", (None, None), {"file": name, **counts}))
 
-    def _note(self, name: str, job: Job) -> str:
-        self._jobs[name] = job
-        return json.dumps({one: asdict(each) for one, each in self._jobs.items()})
+    async def _take_in(self, runs: list[Run], name: str, job: Job) -> None:
+        jobs = self._jobs | {name: job}
+        note = json.dumps({one: asdict(each) for one, each in jobs.items()})
+        await self._unbroken(self._outbox.take_in(runs, note=note))
+        self._jobs = jobs  # not before: a disk that refuses has taken nothing
 
     def _put_away(self, file: Path) -> None:
         """A file of which all is in the new store has done its work; one that lacks something is kept until the next of its kind."""

@@ -22,10 +22,11 @@ Chain = tuple[int, Row, str, "Chain | None"]
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """How the agent samples, and how often it uploads."""
+    """How the agent samples, how often it uploads, and within what a full disk would begin to thin."""
 
     sampling: sampler.Config = field(default_factory=sampler.Config)
     upload_ms: int = 60_000
+    thin_m: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

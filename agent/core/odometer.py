@@ -136,6 +136,10 @@ def _over_gap_m(state: State, now: State, took_ms: int, way_m: float) -> float:
     if over_m <= NOISE_M or unseen_ms <= 0:
         return _short_gap_m(state, now, unseen_ms)
     fastest = max(UNSEEN_MPS, HASTE * (state.speed_mps or 0.0), HASTE * (now.speed_mps or 0.0))
+    if (
+        state.speed_mps is None and now.speed_mps is None
+    ):  # a source that tells no speeds: there the places are all there is
+        fastest = TOP_MPS
     left_m = min(over_m, fastest * unseen_ms / 1000.0, math.inf if state.rolled else RESUME_M)
     if unseen_ms > LIKELY_MS:
         return left_m

@@ -202,3 +202,35 @@ def test_every_key_has_its_meaning(capsys: pytest.CaptureFixture[str]) -> None:
     keys = [key for key in whole if key not in inner] + [f"{key}.{name}" for key in inner for name in whole[key]]
     assert set(keys) == set(KEYS)
     assert set(whole["files"][0]) - set(whole) == {"file", "format", "drives"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--live", "in.csv"), "a file to be read"), (("--plot", "in.csv"), "a file to be read"),
+        (("--live", "x", "--track", "x"), "the file of --live"), (("--live", "-"), "wants the name of a file"),
+    ],
+)  # fmt: skip
+def test_no_file_is_written_over_another(
+    words: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = Path(DRIVES[0]).read_bytes()
+    (tmp_path / "in.csv").write_bytes(before)
+    options = {key.removeprefix("--"): Path(value) for key, value in zip(words[::2], words[1::2], strict=True)}
+    with pytest.raises(SettingsError, match=said):
+        replay.replay(Options(("in.csv",), **options))  # type: ignore[arg-type]  # three of the paths
+    assert (tmp_path / "in.csv").read_bytes() == before
+
+
+def test_a_full_disk_and_a_place_that_cannot_be_written_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UnavailableError, match="No space left"):
+        replay.replay(Options(DRIVES[:1], live=Path("/dev/full")))
+    with pytest.raises(UnavailableError, match="can't be written"):
+        replay.replay(Options(DRIVES[:1], plot=Path("/proc/drive.png")))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_profile_thins_as_its_disk_would(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, DRIVES[1])["thinned"]["eps_m"] == 5.0
+    assert told(capsys, DRIVES[1], profile="trailer")["thinned"]["eps_m"] == 20.0

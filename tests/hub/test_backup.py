@@ -20,18 +20,19 @@ from hub.core.exports import points
 from hub.core.ledger import balances
 from hub.core.registry import Stay
 from hub.ground import only_hub
-from hub.settings import Hub, Store
+from hub.settings import Hub
 from tests.hub.flow.test_ingest import Yard
 from tests.hub.makers import T0, a_batch, a_watch, an_incoming
 from tests.rigs import eventually
 from wire.codec import dump, encode_status
 from wire.errors import RefusedError
 from wire.messages import Fix, Status
+from wire.ops.settings import check
 from wire.schema import row_of
 from wire.track import encode_batch
 
 HOUR_MS = 3_600_000
-SETTINGS = Hub()
+SETTINGS = check({}, Hub, source="test")
 
 
 def fixes(first: int, n: int) -> list[Record]:
@@ -190,7 +191,7 @@ def test_what_can_not_be_restored_says_so_and_leaves_all_as_it_was(tmp_path: Pat
     with only_hub(data), pytest.raises(RefusedError, match="another hub runs"):
         backup.restore(SETTINGS, data, copy)
     assert (data / backup.STORE_NAME).read_bytes() == before
-    postgres = Hub(store=Store(url="postgresql://odograph@127.0.0.1/odograph"))
+    postgres = check({"store": {"url": "postgresql://odograph@127.0.0.1/odograph"}}, Hub, source="test")
     with pytest.raises(RefusedError, match="pg_dump"):
         backup.backup(postgres, data, copy)
     with pytest.raises(RefusedError, match="pg_restore"):

@@ -243,7 +243,7 @@ def test_every_command_has_an_example_that_parses() -> None:
     import shlex
 
     found = list(commands(cli.parser()))
-    assert len(found) == 17 + 5 + 1  # commands, their groups, and the whole
+    assert len(found) == 24 + 6 + 1  # commands, their groups, and the whole
     for command in found:
         assert (command.epilog or "").endswith(EXIT), command.prog
         example = (command.epilog or "").splitlines()[1]

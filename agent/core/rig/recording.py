@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from agent.core.gnss import nmea, receiver
 from agent.core.gnss.framing import fits
 from agent.core.traces import bus, reading
-from agent.core.traces.drives import NO_VALUES
+from agent.core.traces.drives import NO_VALUES, with_speeds
 from wire.errors import DecodeError
 from wire.messages import Fix
 
@@ -74,7 +74,7 @@ def _told(name: str, data: bytes) -> Iterator[Epoch]:
     So it does for a log of UBX alone, as the times in its frames can't be moved.
     """
     for drive in reading.read(name, data).drives:
-        for moment in drive.moments:
+        for moment in with_speeds(drive.moments):
             yield Epoch(moment.fix.at_ms, moment.fix, values=moment.values)
 
 

@@ -1,4 +1,4 @@
-"""What a trace holds: drives of moments. How a file's points become drives: cut at long gaps, put in order, derived."""
+"""What a trace holds: drives of moments. How a file's points become drives: cut at long gaps, put in order."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,14 +54,14 @@ def reading_of(values: Mapping[str, float]) -> Reading:
     return Reading(**known, ignition=None if ignition is None else ignition > 0.0)
 
 
-def drives_of(name: str, moments: Sequence[Moment], *, derive: bool) -> Iterator[Drive]:
-    """The drives of one vehicle. `derive` makes the speeds and courses that are missing from the places."""
+def drives_of(name: str, moments: Sequence[Moment]) -> Iterator[Drive]:
+    """The drives of one vehicle, as told: what a receiver left out, the agent's own cores derive."""
     if _runs_backwards(moments):
         moments = sorted(moments, key=lambda moment: moment.fix.at_ms)
     parts = list(_cut(moments))
     for number, part in enumerate(parts, 1):
         called = f"{name} {number}".strip() if len(parts) > 1 else name
-        yield Drive(called, tuple(_derived(part) if derive else part))
+        yield Drive(called, tuple(part))
 
 
 def _runs_backwards(moments: Sequence[Moment]) -> bool:
@@ -91,7 +91,8 @@ def _stand_by(moments: Sequence[Moment], i: int) -> bool:
     return bool(behind) and all(abs(other.fix.at_ms - moments[i].fix.at_ms) < ANEW_MS for other in behind)
 
 
-def _derived(moments: Sequence[Moment]) -> Iterator[Moment]:
+def with_speeds(moments: Sequence[Moment]) -> Iterator[Moment]:
+    """The moments with the speeds and courses that are missing: a receiver that is played tells both."""
     before: Fix | None = None
     for moment in moments:
         fix = derived(before, moment.fix)

@@ -83,4 +83,4 @@ def _drives(name: str, rows: list[dict[str, str | None]], *, believed: bool, bro
             broken[moment] += 1
         else:
             moments.append(moment)
-    yield from drives_of(name, moments, derive=True)
+    yield from drives_of(name, moments)

@@ -122,7 +122,7 @@ def read_raw(data: bytes) -> Trace:
     for at in range(0, len(data), HEAD):
         _sort(parser.feed(data[at : at + HEAD]), moments, broken)
     _sort(parser.flush(), moments, broken)
-    return Trace(RAW, tuple(drives_of("", moments, derive=False)), broken)
+    return Trace(RAW, tuple(drives_of("", moments)), broken)
 
 
 def _sort(items: list[receiver.Item], moments: list[Moment], broken: Counter[str]) -> None:

@@ -159,7 +159,7 @@ def trace_of(kind: str, layout: Layout, rows: Iterable[Sequence[Cell]], broken: 
             broken[moment] += 1
         else:
             groups.setdefault(layout.group(row) if layout.groups else "", []).append(moment)
-    drives = tuple(drive for name, moments in groups.items() for drive in drives_of(name, moments, derive=True))
+    drives = tuple(drive for name, moments in groups.items() for drive in drives_of(name, moments))
     return Trace(kind, drives, broken)
 
 

@@ -13,6 +13,7 @@ from hub.adapters.store.database import Database
 from hub.core.marks import StoredEvent, dating
 from wire.messages import TIME_KNOWN, Event
 
+ASIDE = 1 << 52
 DATINGS = 20
 """So many of a device's newest `time-known` events are looked through for the boot of an undated event."""
 
@@ -79,6 +80,17 @@ class EventPart(Database):
             mine = (event.device == device) & (event.boot == boot)
             now_known = {"at_ms": event.mono_ms + offset_ms, "boot": None, "mono_ms": None}
             await tx.execute(update(schema.event).where(mine).values(now_known))
+
+    async def make_way(self, tx: AsyncConnection, events: Sequence[StoredEvent]) -> None:
+        """Where the track brings an event whose place has another one, that was a fast copy of a device with a cloned card.
+
+        It stays in the log, because somebody may have called for help, under a seq that no device has.
+        """
+        event = schema.event.c
+        for row in event_rows(events):
+            here = (event.device == row["device"]) & (event.store == row["store"]) & (event.seq == row["seq"])
+            another = (event.kind != row["kind"]) | (event.detail != row["detail"])
+            await tx.execute(update(schema.event).where(here & another).values(seq=-event.id - ASIDE))
 
     async def _told_before(self, tx: AsyncConnection, device: str) -> dict[tuple[str, str], int]:
         event = schema.event.c

@@ -128,6 +128,7 @@ class TrackPart(EventPart):
         if writes.quarantine:
             await tx.execute(schema.quarantine.insert(), writes.quarantine)
         if writes.events:
+            await self.make_way(tx, writes.events)
             await self.put_events(tx, writes.events)
         await self.book(tx, writes.counts)
         if writes.marks:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 import shutil
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,22 +11,23 @@ import pytest
 
 from agent.adapters import sqlite_salvage
 from agent.adapters.sqlite import SqliteOutbox
-from agent.adapters.sqlite_salvage import Salvage, aside
+from agent.adapters.sqlite_salvage import Salvage, aside, question
 from agent.core import room
 from agent.core.dating import Moment
 from agent.core.pages import PAGE
 from agent.core.salvage import Job
 from agent.ports import Kind, Record, Stored
 from agent.recorder import unbroken
+from hub.core.marks import Mark, Verdict, decide
 from tests.agent.adapters.test_outbox_room import AT, T, drive, sos
 from tests.rigs import eventually
 from wire.codec import dump
 from wire.errors import UnavailableError
-from wire.track import GENESIS
+from wire.track import GENESIS, decode_batch, decode_header
 
 EVERY, ACKED = 1_000_000, 80
-import os
-SEEDS = int(os.environ.get('SEEDS', '240'))
+
+SEEDS = 200
 
 
 @dataclass(slots=True)
@@ -164,9 +164,114 @@ async def test_any_damage(original: Original, tmp_path: Path) -> None:
             assert len(rows) + sum(one.last - one.first + 1 for one in lost) == box.newest, f"seed {seed}: it tiles"
             whole = {seq for seq in untouched if seq > original.acked and len(original.records[seq].body) < PAGE // 2}
             wanted, found = wanted + len(whole), found + len(whole & set(came))
-            if len(whole - set(came)): print(seed, seed % 6, len(whole & set(came)) / len(whole), sorted(whole-set(came))[:20], job, box.newest)
         await box.close()
         shutil.rmtree(folder)
     print(f"{SEEDS} damages, {set_aside} set aside, {found / wanted:.2%} of the records salvaged")
     assert set_aside > SEEDS * 0.6
-    assert found / wanted > 0.9
+    assert found / wanted > 0.999
+
+
+async def test_a_crash_in_the_middle_doubles_nothing(
+    original: Original, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_salvage, "RECORDS_AT_ONCE", 20)
+    damaged(original, tmp_path / "x", 6)
+    path, chance = tmp_path / "x" / "outbox.db", random.Random(7)
+    box = await SqliteOutbox.open(path, now=AT)
+    for _ in range(12):
+        work = Salvage(box, path, now=lambda: AT, told=lambda _name, _job: None, unbroken=unbroken)
+        running, before = asyncio.ensure_future(work.run()), box.newest
+        await eventually(
+            lambda work=work, running=running: running.done() or bool(work.asking) or box.newest > before, every_s=0.001
+        )
+        if work.asking:
+            work.hear(work.asking, original.acked, original.acked_h)
+            goal = before + chance.randrange(1, 60)
+            await eventually(lambda goal=goal, running=running: running.done() or box.newest >= goal, every_s=0.001)  # noqa: B023  # awaited at once
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await box._db.close()  # no good-bye
+        box = await SqliteOutbox.open(path, now=AT)
+    await salvaged(box, path, upto=original.acked, h=original.acked_h)
+    came = [original.of[row.body] for row in await box.read(1, EVERY) if row.body in original.of]
+    assert came == sorted(set(came))
+    assert len(came) > 400
+    assert aside(path) == []
+    await box.close()
+
+
+async def test_without_the_hub_nothing_moves(original: Original, tmp_path: Path) -> None:
+    damaged(original, tmp_path / "x", 6)
+    path = tmp_path / "x" / "outbox.db"
+    box = await SqliteOutbox.open(path, now=AT)
+    work = Salvage(box, path, now=lambda: AT, told=lambda _name, _job: None, unbroken=unbroken)
+    running = asyncio.ensure_future(work.run())
+    await eventually(lambda: work.asking == original.store, every_s=0.001)
+    assert not work.hear("AbCdEf01-_x", 5, GENESIS)
+    assert box.newest == 2
+    assert [file.name for file in aside(path)] == ["outbox.db.damaged-1"]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await box.close()
+
+
+async def test_a_disk_that_refuses_is_tried_again(
+    original: Original, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged(original, tmp_path / "x", 6)
+    path = tmp_path / "x" / "outbox.db"
+    box = await SqliteOutbox.open(path, now=AT)
+    take_in, refused = box.take_in, 0
+
+    async def refusing(*args: object, **kwargs: object) -> None:
+        nonlocal refused
+        refused += 1
+        if refused == 2:
+            raise UnavailableError("full")
+        await take_in(*args, **kwargs)  # type: ignore[arg-type]  # handed on as it came
+
+    monkeypatch.setattr(box, "take_in", refusing)
+    ((_, job),) = await salvaged(box, path, upto=original.acked, h=original.acked_h)
+    assert refused > 2
+    assert job.salvaged == len({row.body for row in await box.read(1, EVERY)} & original.of.keys())
+    await box.close()
+
+
+async def test_the_mark_of_another_device_is_not_ours(original: Original, tmp_path: Path) -> None:
+    damaged(original, tmp_path / "x", 6)
+    box = await SqliteOutbox.open(tmp_path / "x" / "outbox.db", now=AT)
+    ((_, job),) = await salvaged(box, tmp_path / "x" / "outbox.db", upto=300, h=GENESIS)
+    assert job.start == original.acked, "a cloned card has written there"
+    await box.close()
+
+
+async def test_a_file_that_says_nothing_is_kept_for_a_person(original: Original, tmp_path: Path) -> None:
+    damaged(original, tmp_path / "x", 6)
+    path = tmp_path / "x" / "outbox.db"
+    path.write_bytes(random.Random(1).randbytes(50_000))
+    for end in ("outbox.store", "outbox.db-wal"):
+        (path.parent / end).unlink()
+    box = await SqliteOutbox.open(path, now=AT)
+    ((_, job),) = await salvaged(box, path, upto=0, h=GENESIS)
+    assert (job.start, job.salvaged) == (None, 0)
+    assert (path.parent / "outbox.db.salvaged-1").exists()
+    await box.close()
+
+
+async def test_a_ruined_record_is_told_in_its_place(tmp_path: Path) -> None:
+    box = await SqliteOutbox.open(tmp_path / "outbox.db", now=AT)
+    stored = await box.put(drive(5))
+    await box._db.execute("UPDATE record SET body = x'c1ff', at_ms = at_ms WHERE seq = 3")
+    rows = await box.read(1, 9)
+    assert [row.seq for row in rows] == [1, 2, 3, 4, 5]
+    assert [row.body for row in rows if row.seq != 3] == [row.body for row in stored if row.seq != 3]
+    assert json.loads(rows[2].body) == [stored[2].at_ms, "outbox-damaged", None, None, {"missing": 1}]
+    assert rows[2].h == stored[2].h, "the chain goes on"
+    assert [row.seq for row in await box.unacked_events(9)] == [3]
+    await box.close()
+
+
+def test_the_question_is_one_that_keeps_nothing() -> None:
+    header, _ = decode_header(question("AbCdEf01-_x"))
+    assert {decide(Mark(last), header) for last in (0, 5, 1_000_000)} == {Verdict.ANSWER}
+    assert decode_batch(question("AbCdEf01-_x")).rows == ()

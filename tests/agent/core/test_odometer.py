@@ -95,6 +95,15 @@ def test_a_jump_while_it_stands_is_no_way() -> None:
     assert after(fix(0, 0, None), fix(5, 12, 2.0)) == 0.0
 
 
+def test_a_sparse_source_without_speeds_counts_its_places() -> None:
+    """A tracker's export with a place every 25 s, at 20 m/s."""
+    state = State()
+    for i in range(10):
+        lat, lon = moved(50.0, 10.0, 500.0 * i, 0.0)
+        state = step(state, Fix(1_000_000 + 25_000 * i, lat, lon), Reading())
+    assert state.metres == pytest.approx(4500.0, rel=0.001)
+
+
 def test_a_gap_that_began_with_the_ignition_off_is_short() -> None:
     aboard = step(DRIVEN, fix(0, 0, 0.0), OFF)
     assert step(aboard, fix(7200, 40_000, 3.0), ON).metres == pytest.approx(3000.0)

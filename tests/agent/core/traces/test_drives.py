@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agent.core.traces.drives import Moment, derived, drives_of, reading_of
+from agent.core.traces.drives import Moment, derived, drives_of, reading_of, with_speeds
 from wire.messages import Fix, Reading
 
 HOUR_MS = 3_600_000
@@ -13,14 +13,14 @@ def moments(*times_ms: int) -> list[Moment]:
 
 
 def times(found: list[Moment], name: str = "v") -> list[list[int]]:
-    return [[m.fix.at_ms for m in drive.moments] for drive in drives_of(name, found, derive=False)]
+    return [[m.fix.at_ms for m in drive.moments] for drive in drives_of(name, found)]
 
 
 def test_an_hour_of_silence_begins_a_new_drive() -> None:
     found = moments(1000, 2000, 2000 + HOUR_MS, 3000 + HOUR_MS)
     assert times(found) == [[1000, 2000], [2000 + HOUR_MS, 3000 + HOUR_MS]]
-    assert [drive.name for drive in drives_of("v", found, derive=False)] == ["v 1", "v 2"]
-    assert [drive.name for drive in drives_of("", found, derive=False)] == ["1", "2"]
+    assert [drive.name for drive in drives_of("v", found)] == ["v 1", "v 2"]
+    assert [drive.name for drive in drives_of("", found)] == ["1", "2"]
     assert times(moments(1000, 2000)) == [[1000, 2000]]
     assert times([]) == []
 
@@ -65,8 +65,9 @@ def test_what_is_missing_is_derived() -> None:
     back = Fix(500, 50.0001, 10.0, speed_mps=3.0)
     assert derived(first, back) is back
     assert derived(first, Fix(500, 50.0001, 10.0)).speed_mps == 0.0
-    drive = next(drives_of("", moments(1000, 2000, 1500, 3000), derive=True))
-    assert [m.fix.speed_mps for m in drive.moments] == [0.0] * 4
+    drive = next(drives_of("", moments(1000, 2000, 1500, 3000)))
+    assert [m.fix.speed_mps for m in drive.moments] == [None] * 4
+    assert [m.fix.speed_mps for m in with_speeds(drive.moments)] == [0.0] * 4
 
 
 def test_bus_values_become_a_reading() -> None:

@@ -33,7 +33,7 @@ def test_what_a_receiver_tells() -> None:
         10_000, 52.0, 5.0, 3.0, 4.0, 10.0, mode=Mode.FIX_2D, hdop=1.1, pdop=2.2, accuracy_m=6.0, sats_used=7
     )
     odd = fixes(head + "10,52,5,1e9,-4,x,nan,,-1,,\n")[0]
-    assert (odd.alt_m, odd.speed_mps, odd.course_deg, odd.hdop, odd.accuracy_m) == (None, 0.0, None, None, None)
+    assert (odd.alt_m, odd.speed_mps, odd.course_deg, odd.hdop, odd.accuracy_m) == (None, None, None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""Group commit: nobody waits but for the commit that runs; a fault in one device's row stops no other device's ack."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from hub.adapters.store.sql import SqlStore
+from hub.core.marks import Incoming, Outcome
+from tests.hub.adapters.test_store_books import planted
+from tests.hub.flow.test_ingest import ON, SOS, Yard
+from tests.hub.makers import STORE, a_batch, bent_body
+from tests.rigs import eventually
+from wire.codec import encode_event, encode_status
+from wire.track import encode_batch
+
+
+@pytest.fixture
+async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
+    """On a real store."""
+    made = Yard()
+    store = SqlStore(tmp_path / "hub.db", None, watch=made.watch)
+    await store.open()
+    made.store = store  # type: ignore[assignment]  # the same port
+    made.ingest._store = store
+    await made.people()
+    yield made
+    await made.stop()
+    await store.close()
+
+
+async def test_what_comes_during_a_commit_is_committed_together(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups, gate, append = list[int](), asyncio.Event(), yard.store.append
+
+    async def slow(batches: Sequence[Incoming]) -> list[Outcome]:
+        groups.append(len(batches))
+        await gate.wait()
+        return await append(batches)
+
+    monkeypatch.setattr(yard.store, "append", slow)
+    await yard.start("track")
+    yard.send("track", encode_batch(a_batch(1, 10)))
+    await eventually(lambda: groups == [1], every_s=0.001)  # alone: it waits for no other
+    for first in (11, 21):
+        yard.send("track", encode_batch(a_batch(first, 10)))
+    yard.send("track", encode_batch(a_batch(1, 10)), "gw-b")
+    assert yard.acks() == [], "no ack before the commit"
+    gate.set()
+    await eventually(lambda: len(yard.acks()) == 3 and len(yard.acks("gw-b")) == 1)
+    assert groups == [1, 3]
+    assert [ack.upto for ack in yard.acks()] == [10, 20, 30]
+
+
+async def test_a_device_whose_rows_can_not_be_stored_holds_nobody_up(yard: Yard) -> None:
+    await planted(yard.store, "mark")  # type: ignore[arg-type]  # the real store
+    await yard.start("track", "word")
+    for device in ("gw-a", "gw-b"):
+        yard.send("track", encode_batch(a_batch(1, 10)), device)
+    await eventually(lambda: len(yard.acks("gw-b")) == 1)
+    yard.send("track", encode_batch(a_batch(11, 10)), "gw-b")
+    await eventually(lambda: len(yard.acks("gw-b")) == 2)
+    assert [ack.upto for ack in yard.acks("gw-b")] == [10, 20]
+    assert yard.acks() == [], "nothing is acknowledged that is not stored"
+    assert yard.watch.count("store.refused") >= 1
+
+
+async def test_an_event_that_can_not_be_stored_holds_no_other_up(yard: Yard) -> None:
+    await planted(yard.store, "event")  # type: ignore[arg-type]  # the real store
+    await yard.start("word")
+    for device in ("gw-a", "gw-b", "gw-a", "gw-b"):
+        yard.send("event", encode_event(STORE, SOS), device)
+    await eventually(lambda: len(yard.acks("gw-b")) == 2)
+    assert [ack.events for ack in yard.acks("gw-b")] == [(11,), (11,)]
+    assert yard.acks() == []
+
+
+async def test_the_books_are_kept(yard: Yard) -> None:
+    """How much is out there is known, and the quarantine is held within its size."""
+    await yard.start("track", "word")
+    yard.send("status", encode_status(ON))
+    yard.send("track", bent_body(a_batch(1, 4)))
+    await eventually(lambda: len(yard.acks()) == 2)
+    keeping = asyncio.create_task(yard.ingest.keep_books(0))
+    await eventually(lambda: yard.watch.count("track.dropped-raw") == 1)
+    assert yard.ingest.out_there == 6
+    assert yard.watch.count("track.lost", reason="quarantine") == 4
+    keeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
