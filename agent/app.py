@@ -171,7 +171,7 @@ async def _tell_start(cut_off: str | None, senses: Senses) -> None:
 
 def _account(mileage: Mileage, thrift: Thrift) -> dict[str, object]:
     """How far it has driven, and what that cost in data."""
-    told = {"odometer_km": round(mileage.senses.vehicle.driven.metres / 1000.0, 3)}
+    told = {"odometer_km": round(mileage.kept_m / 1000.0, 3)}  # as noted: what was shown never goes back
     return told | ({"notes_fault": mileage.fault} if mileage.fault else {}) | {"data": thrift_told(thrift)}
 
 

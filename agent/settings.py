@@ -249,14 +249,26 @@ class Sampling(Settings):
         return value
 
 
+LEAST_MB = 3.0
+
+
 class Budget(Settings):
     """What a month of data may cost."""
 
     month_mb: float = Field(
         default=0.0, ge=0, le=1_000_000,
-        description="MB (1,000,000 bytes, both directions, all overhead) that a month may take; 0 for no budget",
+        description="MB (1,000,000 bytes, both directions, all overhead) that a month may take, 3 at least; 0 for no budget",
     )  # fmt: skip
     first_day: int = Field(default=1, ge=1, le=28, description="day on which the month of the data plan begins, UTC")
+
+    @field_validator("month_mb")
+    @classmethod
+    def _enough(cls, value: float) -> float:
+        if 0 < value < LEAST_MB:
+            raise ValueError(
+                f"wants {LEAST_MB:g} MB at least: heartbeats and the link alone take up to 2; 0 for no budget"
+            )
+        return value
 
 
 class Guard(Settings):

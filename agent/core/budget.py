@@ -33,7 +33,7 @@ FALL_MS = 12 * HOUR_MS
 AIM = 0.97
 SPARE = 0.1
 LINE = 0.95
-RESERVE_BYTES_PER_H = 1_500
+RESERVE_BYTES_PER_H = 2_200
 ROW_BYTES = 17.0
 """What a fix costs on the track at first; learnt from what has been sent."""
 ROWS_PRIOR = 3_600.0

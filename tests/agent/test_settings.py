@@ -165,3 +165,13 @@ def test_a_profile_that_is_none(wrong: object) -> None:
 def test_a_section_that_is_none_is_told_besides_a_profile() -> None:
     with pytest.raises(SettingsError, match="obd: must be a section"):
         check({**LEAST, "sampling": {"profile": "city"}, "obd": 3}, AgentSettings, source="x")
+
+
+@pytest.mark.parametrize(("mb", "fine"), [(0, True), (3, True), (2.9, False)])
+def test_a_budget_that_heartbeats_alone_would_use_up_is_refused(mb: float, fine: bool) -> None:  # noqa: FBT001  # a column
+    chosen = {**LEAST, "budget": {"month_mb": mb}}
+    if fine:
+        assert check(chosen, AgentSettings, source="x").budget.month_mb == mb
+        return
+    with pytest.raises(SettingsError, match="wants 3 MB at least"):
+        check(chosen, AgentSettings, source="x")

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from agent.adapters.sqlite import SqliteOutbox
 from agent.core.dating import Moment
@@ -21,6 +22,7 @@ from hub.core.ledger import balances
 from hub.core.registry import Stay
 from hub.ground import only_hub
 from hub.settings import Hub
+from tests.hub.conftest import emptied
 from tests.hub.flow.test_ingest import Yard
 from tests.hub.makers import T0, a_batch, a_watch, an_incoming
 from tests.rigs import eventually
@@ -216,6 +218,23 @@ def test_numbers_go_on_from_the_highest_that_is_known(tmp_path: Path) -> None:
     assert len(list(data.glob("odograph.db.before-*"))) == 2
     assert copies.sound(data / backup.STORE_NAME).last_pos == {"main": 0}
     assert (data / backup.STORE_NAME).stat().st_mode & 0o077 == 0
+
+
+async def test_what_is_said_for_postgresql_works(tmp_path: Path, postgres_url: str) -> None:
+    """The statement that raises the epoch, as it stands in the refusal and in the docs."""
+    await emptied(postgres_url)
+    settings = check({"store": {"url": postgres_url}}, Hub, source="test")
+    with pytest.raises(RefusedError, match="pg_restore") as caught:
+        backup.restore(settings, tmp_path, tmp_path / "x")
+    statement = str(caught.value).partition('--command="')[2].partition('"')[0]
+    assert statement in (Path(__file__).parent.parent.parent / "docs" / "fleet-ops.md").read_text(encoding="utf-8")
+    store = SqlStore(tmp_path / "x.db", postgres_url, watch=a_watch())
+    await store.open()
+    for least in (29_000_000, 29_000_001):
+        async with store.writing() as tx:
+            await tx.execute(text(statement.replace("::", r"\:\:")))
+        assert await store.epoch() >= least
+    await store.close()
 
 
 def test_both_are_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

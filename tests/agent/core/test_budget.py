@@ -28,7 +28,7 @@ from wire.errors import DecodeError
 from wire.iso import from_iso, iso
 
 
-@pytest.mark.parametrize(("hours", "mb"), [(2, 10), (10, 5), (10, 10), (10, 30)])
+@pytest.mark.parametrize(("hours", "mb"), [(2, 10), (10, 5), (10, 10), (10, 30), (16, 3), (24, 5)])
 def test_a_budget_that_is_too_small_is_kept(hours: int, mb: float) -> None:
     van = Van(plan(mb), hours)
     for _ in range(2):
