@@ -259,7 +259,7 @@ class Salvage:
         job = replace(job, at=max(job.at, job.newest), missing=job.missing + missing, done=True)
         runs = self._long(name, gap)
         runs.append((gap, [self._event(name, salvaged=job.salvaged, missing=job.missing)]))
-        await self._unbroken(self._outbox.take_in(runs, note=self._note(name, job)))
+        await self._take_in(runs, name, job)
         self._told(name, job)
 
     def _event(self, name: str, **counts: int) -> Record:

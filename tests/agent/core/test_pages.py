@@ -46,7 +46,7 @@ def page_of(raw: bytes, number: int) -> bytes:
 
 
 def rows(raw: bytes) -> list[tuple[int | None, object]]:
-    found = []
+    found = list[tuple[int | None, object]]()
     for number in range(1, len(raw) // PAGE + 1):
         for cell in cells(page_of(raw, number), first=page_of(raw, number)[:6] == b"SQLite"):
             whole = payload(cell, lambda n: page_of(raw, n))

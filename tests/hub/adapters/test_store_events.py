@@ -79,7 +79,7 @@ async def test_an_event_without_a_time_has_that_of_its_coming_until_its_boot_is_
 
 async def test_the_dated_copy_of_the_track_mends_the_fast_one(store: AnyStore) -> None:
     await peopled(store)
-    fast = Event(11, None, "sos", 41.5, -96.5, boot=BOOT, mono_ms=5_000)
+    fast = Event(11, None, "sos", 41.5, -96.5, SOS.detail, boot=BOOT, mono_ms=5_000)
     await store.add_events(came(fast, at_ms=T0 + 20_000))
     await append(store, an_incoming(a_batch(1, 10, events=[replace(SOS, seq=11)])))
     assert await told(store) == {11: (SOS.at_ms, None)}
