@@ -18,7 +18,6 @@ APART_M = 12.0
 NOISE_M = 3.0
 ROLLING_M = 1.0
 """One that rolls goes on doing so: there neighbours will do."""
-PAUSE_MS = 120_000
 TOWN_MPS, SHRINK = 15.0, 0.8
 """Rates between places are half noise: on the road they are left out, in town they count in part."""
 MOST_MPS = 90.0
@@ -79,7 +78,7 @@ def _derived(state: State, fix: Fix, reading: Reading) -> State:
     bus_mps = None if reading.speed_kph is None else reading.speed_kph / 3.6
     told = fix.speed_mps if fix.speed_mps is not None else bus_mps
     lapse_ms = 0 if anchor is None else fix.at_ms - anchor.at_ms
-    if anchor is None or not 0 < lapse_ms <= PAUSE_MS:
+    if anchor is None or lapse_ms <= 0:
         lost = replace(fix, speed_mps=told or 0.0)
         return State(lost, anchor=lost)
     way_m = distance_m(anchor.lat_deg, anchor.lon_deg, fix.lat_deg, fix.lon_deg)

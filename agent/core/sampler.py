@@ -27,8 +27,8 @@ from wire.predict import HEARTBEAT_MOVING_MS, HEARTBEAT_PARKED_MS, predict, usua
 SETTLING_MS = 10_000
 RELEASE_SOON_MS, RELEASE_MS = 2_000, 300_000
 FAR = 2.0
-GAP_MS = 10_000
-"""After so long without a fix a vehicle that stood may have been anywhere, and settles again."""
+GAP_MS, GAP_LAPSES = 10_000, 3
+"""After so long without a fix, and longer than usual, a vehicle that stood may have been anywhere, and settles again."""
 ACCURACY_M = 5.0
 """Of a receiver that tells neither its accuracy nor, as a factor of this, its HDOP."""
 BRAKING, SPEEDING, TURNING = 1.5, 1.1, 0.85
@@ -54,7 +54,8 @@ class Config:
 class State:
     """`sent` is in flight, `acked` was acknowledged.
 
-    The vehicle has been held since `stays_ms`, was seen so at `seen_ms`, and has seemed to be elsewhere since `away_ms`.
+    The vehicle has been held since `stays_ms`, was seen so at `seen_ms`, `lapse_ms` after the time before, and has seemed
+    to be elsewhere since `away_ms`.
     `held` says that the last fix was beyond ε and not believed.
     """
 
@@ -64,6 +65,7 @@ class State:
     held: bool = False
     stays_ms: int | None = None
     seen_ms: int = 0
+    lapse_ms: int = 0
     away_ms: int | None = None
 
     @property
@@ -155,7 +157,8 @@ def _seen(state: State, basis: Live, fix: Fix, reading: Reading, config: Config)
 
 def _hold(state: State, basis: Live, fix: Fix, *, error_m: float, bound_m: float) -> State:
     """How long it has stood and seemed to be elsewhere; `held` as long as that is not believed."""
-    gap = fix.at_ms - max(state.seen_ms, basis.at_ms) > GAP_MS
+    lapse_ms = fix.at_ms - max(state.seen_ms, basis.at_ms)
+    gap = lapse_ms > max(GAP_MS, GAP_LAPSES * state.lapse_ms)
     stays_ms = fix.at_ms if gap or state.stays_ms is None else state.stays_ms
     accuracy_m = fix.accuracy_m if fix.accuracy_m is not None else ACCURACY_M * (fix.hdop or 1.0)
     doubted_m = max(bound_m, 3.0 * accuracy_m)
@@ -164,7 +167,9 @@ def _hold(state: State, basis: Live, fix: Fix, *, error_m: float, bound_m: float
         away_ms = fix.at_ms if state.away_ms is None else state.away_ms
         soon = away_ms - stays_ms <= SETTLING_MS or error_m > FAR * doubted_m
         held = not gap and fix.at_ms - away_ms < (RELEASE_SOON_MS if soon else RELEASE_MS)
-    return replace(state, held=held, stays_ms=stays_ms, seen_ms=fix.at_ms, away_ms=away_ms if held else None)
+    return replace(
+        state, held=held, stays_ms=stays_ms, seen_ms=fix.at_ms, lapse_ms=lapse_ms, away_ms=away_ms if held else None
+    )
 
 
 def _due(basis: Live, fix: Fix, reading: Reading, motion: Motion, config: Config) -> bool:

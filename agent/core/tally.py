@@ -26,6 +26,8 @@ PARKED_AFTER_MS = 30_000
 """Who has stood for so long counts as parked here, whatever the engine does: nothing should be sent or shown to move."""
 GAP_MS = 300_000
 """A longer silence of the receiver is no driving time."""
+UNSEEN_MS = 120_000
+"""After so long without a fix a standstill is another one: nobody knows where the vehicle was meanwhile."""
 SCALE = 1e-7
 Figures = dict[str, object]
 
@@ -120,6 +122,7 @@ class Stop:
     """The standstill under way: since when, where the receiver saw it begin, how far the hub saw it move."""
 
     since_ms: int
+    seen_ms: int = 0
     start: Fix | None = None
     end: Fix | None = None
     shown_m: float = 0.0
@@ -197,9 +200,12 @@ class DriveTally:
         if not passed.standing and passed.motion is not Motion.PARKED:
             self._leave()
             return
+        if self._stop is not None and passed.fix.at_ms - self._stop.seen_ms > UNSEEN_MS:
+            self._leave()  # nobody knows where it was meanwhile
         if self._stop is None:
             self._stop = Stop(passed.fix.at_ms)
         stop = self._stop
+        stop.seen_ms = passed.fix.at_ms
         if passed.fix.at_ms - stop.since_ms < PARKED_AFTER_MS:
             return
         if stop.start is None:

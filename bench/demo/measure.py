@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.core.packing import unpacked
 from wire.codec import decode_live, dump
 from wire.geo import distance_m
 from wire.messages import Live
@@ -103,7 +104,7 @@ def count(outbox: Path, export: str) -> Count:
     with sqlite3.connect(f"file:{outbox}?mode=ro", uri=True) as db:
         (store,) = db.execute("SELECT value FROM meta WHERE key = 'store'").fetchone()
         kept = {
-            (store, seq): json.loads(body)[:3]
+            (store, seq): json.loads(unpacked(body))[:3]
             for seq, body in db.execute("SELECT seq, body FROM record WHERE kind = 'f'")
         }
     rows = [json.loads(line) for line in export.splitlines() if line]

@@ -92,8 +92,11 @@ def test_a_course_that_is_told_stays_and_a_speed_alone_gets_a_course() -> None:
     assert (state.fix.speed_mps, state.fix.course_deg) == (9.0, None)
 
 
-def test_after_a_pause_a_derived_speed_begins_anew() -> None:
+def test_after_a_pause_the_mean_of_the_way_is_the_speed() -> None:
     state = after(told(0, None, None), told(200_000, None, None, north_m=500.0))
+    assert state.fix is not None
+    assert (state.fix.speed_mps, round(state.fix.course_deg or 0.0, 3)) == (pytest.approx(2.5), 0.0)
+    state = after(told(5000, None, None), told(4000, None, None, north_m=500.0))
     assert state.fix is not None
     assert (state.fix.speed_mps, state.fix.course_deg) == (0.0, None)
 

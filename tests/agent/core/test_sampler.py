@@ -83,7 +83,11 @@ def test_a_vehicle_that_is_pushed_slowly_is_seen() -> None:
 def test_after_a_gap_a_new_place_is_believed_at_once() -> None:
     first = [(float(i), 0.0, 3.0) for i in range(1, 60)]
     assert stand(*first, *((200.0 + i, 130.0, 3.0) for i in range(5))) == [(200.0, 130)]
-    assert stand(*((15.0 * i, 0.0 if i < 20 else 500.0, 3.0) for i in range(1, 60)))[0] == (300.0, 500)
+
+
+def test_a_source_that_is_always_slow_has_no_gaps() -> None:
+    assert stand(*((25.0 * i, 16.0 if i % 7 == 0 else 0.0, 3.0) for i in range(1, 100))) == []
+    assert stand(*((15.0 * i, 0.0 if i < 20 else 500.0, 3.0) for i in range(1, 60)))[0] == (315.0, 500)
 
 
 def test_what_is_forced_out_does_not_move_a_held_vehicle() -> None:

@@ -109,11 +109,22 @@ def test_a_short_stop_is_not_parked_but_one_with_the_ignition_off_is() -> None:
     look.passes(passed(0, standing=True, live_m=0.0))
     look.passes(passed(20, standing=True))
     look.passes(passed(21, motion=Motion.PARKED))
-    look.passes(passed(60, motion=Motion.PARKED, live_m=0.0))
-    look.passes(passed(400, motion=Motion.PARKED, live_m=0.0))
+    for second in (60, 160, 260, 360, 400):
+        look.passes(passed(second, motion=Motion.PARKED, live_m=0.0 if second in {60, 400} else None))
     sums = look.end(0.0)
     assert (sums.parked_messages, sums.parked_beyond) == (2, 1), "300 s is the heartbeat of the parked"
-    assert sums.parked_ms == 0, "a long silence is not counted"
+    assert sums.parked_ms == 340_000
+
+
+def test_after_a_long_silence_it_is_another_standstill() -> None:
+    """It stood, nobody saw it for five minutes, and it stands a hundred metres farther: that is no phantom."""
+    look = new()
+    for second in range(60):
+        look.passes(passed(second, standing=True, live_m=0.0 if second == 0 else None))
+    for second in range(360, 400):
+        look.passes(passed(second, 100.0, standing=True, live_m=100.0 if second == 360 else None))
+    sums = look.end(0.0)
+    assert (sums.parked_messages, sums.phantom_m) == (0, 0.0)
 
 
 def test_a_message_that_ends_the_way_is_no_phantom() -> None:
