@@ -253,7 +253,10 @@ def _odometer(args: argparse.Namespace) -> int:
     def work() -> int:
         settings = load(args.config, AgentSettings)
         if args.set_km is None:
-            print(f"{shown_km(settings):.3f} km")
+            km, fault = shown_km(settings)
+            if fault:
+                print(f"warning: {fault}", file=sys.stderr)
+            print(f"{km:.3f} km")
         else:
             print(f"{args.set_km:.3f} km; before: {set_km(settings, args.set_km):.3f} km")
         return 0

@@ -8,11 +8,14 @@ from agent.settings import AgentSettings
 from wire.errors import RefusedError, SettingsError, UnavailableError
 
 
-def shown_km(settings: AgentSettings) -> float:
-    """What the running agent says, else what was noted."""
+def shown_km(settings: AgentSettings) -> tuple[float, str]:
+    """What the running agent says, else what was noted; and what is wrong with the note."""
     state = ask(socket_path(settings.outbox.path))
     told = None if state is None else state.get("odometer_km")
-    return float(told) if isinstance(told, int | float) else recalled(_notes(settings).record(NOTE)).metres / 1000.0
+    if state is not None and isinstance(told, int | float):
+        return float(told), str(state.get("notes_fault", ""))
+    notes = _notes(settings)
+    return recalled(notes.record(NOTE)).metres / 1000.0, notes.fault
 
 
 def set_km(settings: AgentSettings, km: float) -> float:

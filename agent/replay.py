@@ -89,7 +89,10 @@ def sampling_of(profile: str | None, sets: Sequence[str]) -> Sampling:
             faults.append(
                 f"--set {told}: wants key=value, with a key of [sampling]: {', '.join(Sampling.model_fields)}"
             )
-        data[key.strip().removeprefix("sampling.")] = value.strip()
+        name = key.strip().removeprefix("sampling.")
+        if equals and "." in name:
+            faults.append(f"--set {told}: a replay takes keys of [sampling] alone: {', '.join(Sampling.model_fields)}")
+        data[name] = value.strip()
     if faults:
         raise SettingsError(faults)
     return check(data, Sampling, source="--set")

@@ -64,7 +64,7 @@ class Notes:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileNotFoundError):
+        if _read(self._path)[0] is not None:  # a damaged one must not go over the good copy
             self._path.replace(self._old)
         beside.replace(self._path)
 

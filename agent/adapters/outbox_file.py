@@ -62,6 +62,8 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if not path.exists():
+            raise UnavailableError(f"{path}: there is no outbox yet; the agent makes it at its first start")
         try:
             self._db = sqlite3.connect(f"{path.resolve(strict=True).as_uri()}?mode=ro", uri=True)
             self._db.create_function("unpacked", 1, unpacked)

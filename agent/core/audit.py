@@ -7,7 +7,7 @@ from agent.core.salvage import Facts, Found, Link, number, sound
 from wire.track import chain
 
 CURES = {
-    "gap": "records are missing, and no receipt tells why: the hub will be told so by itself; nothing to do",
+    "gap": "records are missing, and no receipt tells why: the agent tells the hub so by itself; look at the storage",
     "overlap": "a receipt names records that are there: end the agent, move the file away, start it: the rest is salvaged",
     "unreadable": "the record can't be read; the agent tells the hub so in its place: look at the storage, it has failed",
     "chain": "the record, or the one before it, is not as it was written: look at the storage; export what you need by hand",

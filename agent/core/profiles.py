@@ -42,12 +42,17 @@ PROFILES: dict[str, Profile] = {
     "trailer": Profile(
         "trailers and machines on a battery: seldom a word while parked, where it is to a street while pulled",
         _sampling(50.0, moving_s=60, parked_s=3600, upload_s=600, commit_s=30),
-        {"obd": {"rate_hz": 1.0}, "outbox": {"thin_m": 20.0}},
+        {"hub": {"keepalive_s": 1200}, "obd": {"rate_hz": 1.0}, "outbox": {"thin_m": 20.0}},
     ),
     "low-data": Profile(
         "dear or thin SIM plans: the history comes every ten minutes, the map is right to a block",
         _sampling(30.0, moving_s=60, parked_s=900, upload_s=600, commit_s=10),
-        {"obd": {"rate_hz": 1.0}, "outbox": {"thin_m": 10.0}, "budget": {"month_mb": 25.0}},
+        {
+            "hub": {"keepalive_s": 300},
+            "obd": {"rate_hz": 1.0},
+            "outbox": {"thin_m": 10.0},
+            "budget": {"month_mb": 25.0},
+        },
     ),
 }
 

@@ -21,6 +21,12 @@ STATES_AT_ONCE = 500
 IF_STILL_MINE = "if redis.call('GET',KEYS[1])==ARGV[1] then redis.call('SET',KEYS[1],ARGV[2]) return 1 end return 0"
 
 
+def _go_if_cancelled() -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class RedisNow:
     """One client with a pool of its own. No hidden retries: the hub wants to know when Redis was away."""
 
@@ -39,10 +45,14 @@ class RedisNow:
 
     @asynccontextmanager
     async def _talking(self) -> AsyncIterator[Any]:
+        """The client. It may turn a cancelling into an error of its own, or lose it: a lane that is to end must end."""
+        _go_if_cancelled()
         try:
             yield self._redis
         except (RedisError, OSError, TimeoutError) as error:
+            _go_if_cancelled()
             raise UnavailableError(f"Redis does not answer: {type(error).__name__}: {str(error)[:120]}") from error
+        _go_if_cancelled()
 
     async def put(self, fleet: str, states: Sequence[State], at_ms: int) -> int:
         """Take states over if they are not older than what is there, and publish them; gives how many were taken."""

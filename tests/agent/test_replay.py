@@ -70,6 +70,7 @@ def test_a_profile_and_settings(capsys: pytest.CaptureFixture[str]) -> None:
         ("citty", (), "did you mean city"),
         (None, ("eps_m",), "wants key=value"),
         (None, ("eps_m=fine", "eps=3"), "(?s)eps_m: must be a valid number.*eps: unknown setting"),
+        (None, ("budget.month_mb=30",), "keys of .sampling. alone"),
         (None, ("eps_m=0",), "greater than or equal to 1"),
         ("city", ("profile=zzz",), "no profile 'zzz'; there are city"),
     ],
