@@ -1,10 +1,10 @@
 """Profiles name settings that there are, and a wrong name tells which there are."""
 
 from agent.core.profiles import PROFILES, unknown
-from agent.settings import Budget, Obd, Outbox, Sampling
+from agent.settings import Budget, Hub, Obd, Outbox, Sampling
 from wire.ops.settings import Settings
 
-SECTIONS: dict[str, type[Settings]] = {"obd": Obd, "outbox": Outbox, "budget": Budget}
+SECTIONS: dict[str, type[Settings]] = {"hub": Hub, "obd": Obd, "outbox": Outbox, "budget": Budget}
 
 
 def test_the_profiles_of_the_issue() -> None:
