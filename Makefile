@@ -2,6 +2,7 @@
 VENV ?= .venv
 PY = $(VENV)/bin/python
 SECONDS ?= 0
+HOURS ?= 10000
 SETUP = VENV=$(VENV) packaging/setup.sh
 # where setup.sh puts a Node.js of its own, if the machine has none that is new enough
 export PATH := $(abspath $(VENV))/node-bin:$(PATH)
@@ -12,12 +13,13 @@ PURE = tests/wire tests/agent/core tests/hub/core
 # two at a time, a file each: most tests of the real parts wait, and those of one file share their parts
 TWO = -n 2 --dist loadfile
 
-.PHONY: help demo test lint bench lock wheel pages clean
+.PHONY: help demo test lint soak bench lock wheel pages clean
 
 help:
 	@echo "make demo            a hub and three vehicles on real drives; SECONDS=60 ends by itself"
 	@echo "make test            set up and run the whole suite, with the static checks"
 	@echo "make lint            the static checks alone"
+	@echo "make soak            the simulation in full: HOURS=10000 driven hours with faults, from fresh seeds"
 	@echo "make bench           figures, side by side with peers"
 	@echo "make wheel           build the wheel, pages included"
 	@echo "make lock            resolve the lock files anew"
@@ -44,6 +46,10 @@ static:
 lint:
 	@$(SETUP) env-dev
 	@$(MAKE) --no-print-directory static
+
+soak:
+	@$(SETUP) env-dev
+	$(PY) -m tests.sim --hours $(HOURS)
 
 bench:
 	@$(SETUP) env-dev

@@ -169,6 +169,7 @@ def _status(up: Uplink, *, online: bool, reason: str = "link") -> Status:
 async def serve(session: Session, up: Uplink) -> UnavailableError:
     """Run all lanes on one link until it is lost; gives back why."""
     up.linked_at_ms = up.clock.mono_ms()
+    up.nudge.clear()  # what happened meanwhile does not send the backlog ahead of the live position
     lanes = [
         asyncio.ensure_future(lane)
         for lane in (_events(session, up), _live(session, up), _track(session, up), _answers(session, up))
@@ -288,13 +289,12 @@ async def _send_batch(session: Session, up: Uplink) -> None:
 
 
 async def cut(outbox: Outbox, limit: int) -> Batch:
-    """The next batch: what follows the mark, or the oldest that is still there when the mark is before it.
-
-    It ends at a record, whose hash is the next mark's; receipts fill what is missing before.
-    """
+    """The next batch, from the mark or the oldest that is there; it ends at a record, and receipts fill what is missing."""
     first, ready = max(outbox.acked + 1, outbox.low), outbox.ready
     stored = [item for item in await outbox.read(first, limit) if item.seq <= ready]
     before = await outbox.hash_at(first - 1)
+    if not stored:
+        raise UnavailableError("the outbox was forked while a batch was cut")  # the next link begins with the new store
     seqs = [item.seq for item in stored]
     lost = room.tiled(first, seqs[-1], seqs, await outbox.lost(first, seqs[-1]))
     stored = stored[: room.fitting(first, seqs, lost, limit, span=MAX_SPAN)]

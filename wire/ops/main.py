@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 from wire.errors import OdographError
 
+TIDY_S = 3.0
 EXIT = """exit status:
   0 fine   1 a bug or a check that failed   2 wrong arguments or settings
   3 something that is needed does not answer   4 refused   5 input that can't be read"""
@@ -64,13 +65,19 @@ async def _until_signal(program: Callable[[], Coroutine[object, object, None]]) 
 
 
 async def together(*works: Awaitable[None]) -> None:
-    """Run works side by side; when one ends or fails, the others are cancelled and awaited."""
+    """Run works side by side; when one ends or fails, the others are cancelled and awaited.
+
+    Libraries under a work may lose its cancelling; so it is asked again, after time enough to tidy up.
+    """
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
+        pending = {task for task in tasks if not task.done()}
+        while pending:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=TIDY_S)
         results = await asyncio.gather(*tasks, return_exceptions=True)
     faults = [r for r in results if isinstance(r, BaseException) and not isinstance(r, asyncio.CancelledError)]
     if faults:

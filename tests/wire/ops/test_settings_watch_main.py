@@ -10,7 +10,7 @@ import pytest
 from pydantic import Field, ValidationInfo, field_validator
 
 from wire.errors import RefusedError, SettingsError, UnavailableError
-from wire.ops import clock
+from wire.ops import clock, main
 from wire.ops.main import call, run, set_up_logging, together
 from wire.ops.settings import Settings, load, secret, write_secret
 from wire.ops.watch import Happening, Watch
@@ -155,3 +155,22 @@ def test_exit_status_of_short_commands(capsys: pytest.CaptureFixture[str]) -> No
 
 async def test_together_ends_when_one_ends() -> None:
     await asyncio.wait_for(together(asyncio.sleep(0), asyncio.sleep(60)), 1)
+
+
+async def test_a_work_that_lost_its_cancelling_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "TIDY_S", 0.05)
+    asked = 0
+
+    async def deaf() -> None:
+        nonlocal asked
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                asked += 1
+                if asked == 2:
+                    raise
+
+    async with asyncio.timeout(20):
+        await together(asyncio.sleep(0.01), deaf())
+    assert asked == 2
