@@ -4,23 +4,20 @@
 """
 
 import argparse
-import gzip
 import time
 from itertools import pairwise
 from pathlib import Path
 
-from agent.core.rig import recording
 from agent.core.thinning import Lines, Point, kept, sed_m
+from bench.live import drive
 
 RECORDINGS = Path(__file__).parent.parent / "tests" / "recordings"
 BOUNDS_M = (5.0, 10.0, 20.0)
 
 
-def drive(path: Path) -> list[Point]:
+def points_of(path: Path) -> list[Point]:
     """The fixes of a recorded drive."""
-    raw = path.read_bytes()
-    epochs = recording.read(path.name.removesuffix(".gz"), gzip.decompress(raw) if path.suffix == ".gz" else raw).epochs
-    return [Point(e.fix.at_ms, e.fix.lat_deg, e.fix.lon_deg) for e in epochs if e.fix is not None]
+    return [Point(fix.at_ms, fix.lat_deg, fix.lon_deg) for fix, _ in drive(path)]
 
 
 def optimum(points: list[Point], eps_m: float) -> int:
@@ -40,7 +37,7 @@ def worst_m(points: list[Point], ends: list[int]) -> float:
 
 def main(folder: Path = RECORDINGS) -> None:
     """Print the table."""
-    drives = [drive(path) for path in sorted(folder.glob("nds-*.csv*"))]
+    drives = [points_of(path) for path in sorted(folder.glob("nds-*.csv*"))]
     fixes = sum(map(len, drives))
     print(f"thinning of {len(drives)} recorded drives, {fixes} fixes      kept   optimum   ratio   worst   µs a fix")
     for eps_m in BOUNDS_M:

@@ -7,7 +7,6 @@ window says, acked once a minute and, in a second run, deleted once the hub has 
 
 import argparse
 import asyncio
-import gzip
 import re
 import shutil
 import subprocess
@@ -17,8 +16,8 @@ from pathlib import Path
 
 from agent.adapters.sqlite import SqliteOutbox
 from agent.core.dating import Moment
-from agent.core.rig import recording
 from agent.ports import Kind, Record
+from bench import live
 from wire.codec import dump
 from wire.messages import Reading
 from wire.schema import AT_MS, row_of
@@ -33,9 +32,7 @@ BUS = Reading(rpm=1800.0, speed_kph=48.0, coolant_c=88.0, throttle_pct=17.0, loa
 
 def fixes(path: Path, count: int) -> list[Record]:
     """So many fixes of a drive with bus values, one a second; the drive is repeated."""
-    raw = path.read_bytes()
-    epochs = recording.read(path.name.removesuffix(".gz"), gzip.decompress(raw) if path.suffix == ".gz" else raw).epochs
-    rows = [row_of(one.fix, BUS) for one in epochs if one.fix is not None]
+    rows = [row_of(fix, BUS) for fix, _ in live.drive(path)]
     start_ms = rows[0][AT_MS] or 0
     return [
         Record(

@@ -23,7 +23,7 @@ from hub.core.registry import Stay
 from hub.ground import only_hub
 from hub.settings import Hub
 from tests.hub.conftest import emptied
-from tests.hub.flow.test_ingest import Yard
+from tests.hub.flow.ingest_yard import Yard
 from tests.hub.makers import T0, a_batch, a_watch, an_incoming
 from tests.rigs import eventually
 from wire.codec import dump, encode_status

@@ -10,7 +10,7 @@ import pytest
 
 from hub.adapters.broker import MAX_PACKET_BYTES, MOST_UNREAD, EmbeddedBroker
 from hub.core.access import mosquitto_hash
-from hub.core.registry import Registry
+from tests.hub.adapters.broker_yard import Yard, answer_to, connect_packet, ended, raw_session
 from tests.hub.makers import a_watch
 from tests.hub.oracle import (
     CONCRETE,
@@ -28,35 +28,7 @@ from tests.hub.oracle import (
 )
 from tests.rigs import eventually
 from wire.errors import OdographError, RefusedError, UnavailableError
-from wire.ops.mqtt import Connection, Login, Will, login
-from wire.ops.watch import Watch
-
-
-class Yard:
-    """A broker, and clients of it."""
-
-    def __init__(self) -> None:
-        self.watch: Watch = a_watch()
-        self.broker = EmbeddedBroker(self.watch, self.look_again)
-        self.newer: Registry | None = None
-        self.looks = 0
-        self.port = 0
-        self.open: list[Connection] = []
-        self.got: dict[str, list[tuple[str, bytes]]] = {}
-
-    async def look_again(self) -> None:
-        self.looks += 1
-        if self.newer is not None:
-            self.broker.enforce(self.newer)
-
-    def login(self, who: str, secret: str | None = None) -> Login:
-        return login(f"mqtt://127.0.0.1:{self.port}", who, secret=SECRETS[who] if secret is None else secret)
-
-    async def client(self, who: str, *, will: Will | None = None) -> Connection:
-        inbox = self.got.setdefault(who, [])
-        connection = await Connection.open(self.login(who), lambda t, p: inbox.append((t, p)), will=will)
-        self.open.append(connection)
-        return connection
+from wire.ops.mqtt import Connection, Login, Will
 
 
 @pytest.fixture
@@ -185,30 +157,6 @@ async def test_strangers_are_refused(yard: Yard, identity: str, secret: str) -> 
         await Connection.open(Login("127.0.0.1", yard.port, identity, secret), lambda _t, _p: None)
     assert not before.lost.done(), "a failed login does not touch the live session"
     await before.publish("odo/1/gw-a/up/live", b"still here")
-
-
-def connect_packet(client_id: str, user: str | None, password: str | None, *, level: int = 4, flags: int = 0) -> bytes:
-    def text(value: str) -> bytes:
-        return struct.pack("!H", len(value)) + value.encode()
-
-    flags |= 0x02 | (0x80 if user is not None else 0) | (0x40 if password is not None else 0)
-    body = text("MQTT") + bytes([level, flags]) + struct.pack("!H", 30) + text(client_id)
-    body += b"".join(text(value) for value in (user, password) if value is not None)
-    return b"\x10" + bytes([len(body)]) + body
-
-
-async def answer_to(yard: Yard, packet: bytes, *, wait_s: float = 3) -> bytes:
-    """The broker's first bytes; empty if it closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", yard.port)
-    writer.write(packet)
-    try:
-        return await asyncio.wait_for(reader.read(64), wait_s)
-    except ConnectionError:
-        return b""
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
@@ -340,19 +288,6 @@ async def test_a_port_check_is_no_refused_login(
     assert await answer_to(yard, b"\x30\x02ab") == b""
     await eventually(lambda: yard.watch.count("broker.refused", reason="protocol") == 1)
     assert any("at=127.0.0.1" in record.getMessage() for record in caplog.records)
-
-
-async def raw_session(yard: Yard, who: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", yard.port)
-    writer.write(connect_packet(who, who, SECRETS[who]))
-    assert await asyncio.wait_for(reader.readexactly(4), 3) == b"\x20\x02\x00\x00"
-    return reader, writer
-
-
-async def ended(reader: asyncio.StreamReader, within_s: float) -> None:
-    with contextlib.suppress(ConnectionError):
-        while await asyncio.wait_for(reader.read(65_536), within_s):
-            pass
 
 
 async def test_a_packet_that_is_too_large_ends_the_connection(yard: Yard) -> None:

@@ -13,7 +13,7 @@ from agent.uplink import cut
 from hub.adapters.store.sql import SqlStore
 from hub.core.exports import FORMATS, points
 from hub.core.registry import Stay
-from tests.hub.flow.test_ingest import Yard
+from tests.hub.flow.ingest_yard import Yard
 from tests.hub.makers import T0, a_watch
 from tests.rigs import eventually
 from wire.codec import dump

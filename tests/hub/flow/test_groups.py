@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.adapters.store.sql import SqlStore
 from hub.core.marks import Incoming, Outcome
 from tests.hub.adapters.test_store_books import planted
-from tests.hub.flow.test_ingest import ON, SOS, Yard
+from tests.hub.flow.ingest_yard import ON, SOS, Yard, on_a_real_store
 from tests.hub.makers import STORE, a_batch, bent_body
 from tests.rigs import eventually
 from wire.codec import encode_event, encode_status
@@ -18,16 +17,8 @@ from wire.track import encode_batch
 
 @pytest.fixture
 async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
-    """On a real store."""
-    made = Yard()
-    store = SqlStore(tmp_path / "hub.db", None, watch=made.watch)
-    await store.open()
-    made.store = store  # type: ignore[assignment]  # the same port
-    made.ingest._store = store
-    await made.people()
-    yield made
-    await made.stop()
-    await store.close()
+    async with on_a_real_store(tmp_path) as made:
+        yield made
 
 
 async def test_what_comes_during_a_commit_is_committed_together(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

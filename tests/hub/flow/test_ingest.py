@@ -1,84 +1,20 @@
 """The way in, on the twins in memory: every lane, every door, parts that do not answer."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from hub.adapters.memory import MemoryDown, MemoryNow, MemoryStore
-from hub.boards import Boards
 from hub.core.marks import Mark
 from hub.core.windows import Window
-from hub.flow import Limits
-from hub.upkeep import Upkeep
-from tests.hub.makers import STORE, T0, a_batch, a_watch, bent_body, h_at
+from tests.hub.flow.ingest_yard import LIVE, ON, SOS, Yard
+from tests.hub.makers import STORE, T0, a_batch, bent_body, h_at
 from tests.rigs import eventually
-from wire.codec import decode_ack, encode_event, encode_live, encode_status
-from wire.messages import Ack, Event, Live, Status
+from wire.codec import encode_event, encode_live, encode_status
+from wire.messages import Ack, Status
 from wire.track import GENESIS, encode_batch
-
-LIVE = Live(T0, 41.28, -96.08, 13.4, 271.0, waiting=3)
-SOS = Event(11, T0 + 11_000, "sos", 41.5, -96.5, {"why": "button"})
-ON = Status(True, "c1", "0.1", STORE, 10, 10, 2.0)
-
-
-class Yard:
-    """An ingest with its twins, and a clock that stands still."""
-
-    def __init__(self) -> None:
-        self.at_ms = T0 + 100
-        self.store, self.now, self.down = MemoryStore(), MemoryNow(), MemoryDown()
-        self.watch = a_watch()
-        self.ingest = Upkeep(self.store, self.now, watch=self.watch, utc_ms=lambda: self.at_ms, limits=Limits(4, 4))
-        self.ingest.bulk = self.ingest.fast = self.down
-        self.boards = Boards(self.now, self.store.last_pos, self.watch)
-        self.ingest.on_registry = self.boards.know
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def people(self) -> None:
-        await self.store.add_fleet("main", T0)
-        for device, vehicle in (("gw-a", "van-1"), ("gw-b", "van-2")):
-            await self.store.add_vehicle(vehicle, "main", name=vehicle.title(), tags=["cooled"], now_ms=T0)
-            await self.store.add_device(device, vehicle, password_hash="H", valid_from_ms=T0 - 1000, now_ms=T0)
-
-    async def start(self, *lanes: str) -> None:
-        await self.ingest.start()
-        self.ingest.on_registry(self.ingest.registry)
-        works: dict[str, Callable[[], Any]] = {
-            "live": self.ingest.live_lane, "track": self.ingest.track_lane, "word": self.ingest.word_lane,
-            "relay": self.ingest.relay, "registry": self.ingest.keep_registry, "save": self.ingest.keep_live,
-            "redis": lambda: self.ingest.keep_redis("1"), "boards": self.boards.run, "look": self.boards.look,
-        }  # fmt: skip
-        self._tasks += [asyncio.create_task(works[name]()) for name in lanes or works]
-
-    async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        self._tasks = []
-
-    def send(self, name: str, payload: bytes, device: str = "gw-a") -> None:
-        self.ingest.take(f"odo/1/{device}/up/{name}", payload)
-
-    def acks(self, device: str = "gw-a") -> list[Ack]:
-        return [decode_ack(data) for topic, data, _ in self.down.sent if topic == f"odo/1/{device}/down/ack"]
-
-    async def shown(self, vehicle: str = "van-1") -> Any:
-        states = [json.loads(raw) for raw in await self.now.everything("main")]
-        return next((state for state in states if state["veh"] == vehicle), None)
-
-    async def is_shown(self, **wanted: object) -> None:
-        async def fits() -> bool:
-            state = await self.shown()
-            return state is not None and wanted.items() <= state.items()
-
-        await eventually(fits, every_s=0.01)
 
 
 @pytest.fixture

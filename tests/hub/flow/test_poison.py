@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from hub.adapters.store.sql import SqlStore
 from hub.core.ledger import balances
-from tests.hub.flow.test_ingest import LIVE, Yard
+from tests.hub.flow.ingest_yard import LIVE, Yard, on_a_real_store
 from tests.hub.makers import STORE, T0, a_batch, h_at
 from tests.rigs import eventually
 from wire.codec import encode_live
@@ -116,16 +115,9 @@ HEADERS: dict[str, bytes] = {
 
 @pytest.fixture
 async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
-    made = Yard()
-    store = SqlStore(tmp_path / "hub.db", None, watch=made.watch)
-    await store.open()
-    made.store = store  # type: ignore[assignment]  # the same port
-    made.ingest._store = store
-    await made.people()
-    await made.start("track", "word", "live")
-    yield made
-    await made.stop()
-    await store.close()
+    async with on_a_real_store(tmp_path) as made:
+        await made.start("track", "word", "live")
+        yield made
 
 
 async def answer(yard: Yard, payload: bytes, device: str = "gw-a") -> Any:
