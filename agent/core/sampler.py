@@ -127,8 +127,7 @@ def step(
     if basis is None:
         return state, live_of(fix, reading, config, waiting=waiting, trend=trend)
     seen = _seen(state, basis, fix, reading, config)
-    if seen.state is not state:
-        state = seen.state
+    state = seen.state
     if not seen.runs_away and not state.force and not _due(basis, fix, reading, motion, config):
         return state, None
     return state, live_of(fix, reading, config, waiting=waiting, keep=basis if seen.stays else None, trend=trend)
