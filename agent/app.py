@@ -15,6 +15,7 @@ from agent.adapters.sqlite import SqliteOutbox
 from agent.adapters.sqlite_salvage import Salvage, aside, question
 from agent.adapters.state_socket import answer, socket_path
 from agent.adapters.supply import Supply, found
+from agent.calling import Calls
 from agent.core import alarms, budget, guardian
 from agent.core.obd.elm327 import Elm327
 from agent.core.obd.memory import Memory, report
@@ -23,6 +24,7 @@ from agent.dialogue import ask
 from agent.events import HAPPENINGS
 from agent.flow import LiveLane, Senses, Vehicle, collect, reopening, watch_fixes
 from agent.guard import Guard, keep_guard
+from agent.lanes import Config, Uplink
 from agent.mileage import Mileage, keep_mileage
 from agent.parts import adapter, budgeted, bus, floor_ms, hunts, login_of, receiver, sampling
 from agent.ports import Limits, Session
@@ -30,7 +32,8 @@ from agent.recorder import Recorder, unbroken
 from agent.settings import AgentSettings, Obd
 from agent.thrift import Meter, Thrift, keep_thrift
 from agent.thrift import told as thrift_told
-from agent.uplink import Config, Uplink, keep_tidy, stay_linked
+from agent.tidy import keep_tidy
+from agent.uplink import stay_linked
 from wire import VERSION
 from wire.errors import UnavailableError
 from wire.ops import clock
@@ -191,7 +194,8 @@ async def _tell_state(
 
     remembering = asyncio.ensure_future(remember())
     try:
-        await answer(socket_path(settings.outbox.path), told)
+        calls = Calls.of(uplink)
+        await answer(socket_path(settings.outbox.path), told, {"sos": calls.sos, "held": calls.held})
     except UnavailableError as error:
         watch("status.away", error=error)
         await asyncio.get_running_loop().create_future()

@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
         _add_decode,
         _add_replay,
         _add_status,
+        _add_sos,
         _add_outbox,
         _add_odometer,
         _add_doctor,
@@ -204,6 +205,31 @@ def _status(args: argparse.Namespace) -> int:
         return 0 if state["running"] else 3
 
     return call(work)
+
+
+def _add_sos(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands, "sos", _sos,
+        about="raise a call for help through the running agent: committed at once, sent ahead of all else; status 0: it is "
+        "committed (with --wait: the hub has it), 3: it is not, or nobody can tell",
+        example='odograph-agent sos --note "tyre on fire" --wait 10 --config agent.toml',
+    )  # fmt: skip
+    _with_config(parser)
+    parser.add_argument("--note", default="", metavar="TEXT", help="a line for the dispatcher, at most 200 characters")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait at most so long until the hub says that it has it",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _sos(args: argparse.Namespace) -> int:
+    from agent.sos import sos
+
+    return call(lambda: sos(args.config, note=args.note, wait_s=args.wait, as_json=args.json))
 
 
 def _add_outbox(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -114,13 +114,18 @@ class Recorder:
                 return False
             finally:
                 self._in_hand = 0
-        self._failing = False
-        self._watch("outbox.commit")
-        self._watch("outbox.record", n=len(stored))
-        for item in stored:
-            if item.kind is Kind.EVENT:
-                self.on_event(item)
-        return True
+            self._failing = False
+            self._watch("outbox.commit")
+            self._watch("outbox.record", n=len(stored))
+            for item in stored:
+                if item.kind is Kind.EVENT:
+                    self.on_event(item)
+            return True
+
+    async def told(self) -> None:
+        """Wait until every event that is committed has been handed to the event lane."""
+        async with self._writing:
+            return
 
     async def keep_committing(self) -> None:
         """Close a commit window again and again."""

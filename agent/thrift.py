@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from agent.core import budget, cost, orders, queueing, sampler
 from agent.guard import Guard
+from agent.lanes import Uplink
 from agent.mileage import Notes
 from agent.recorder import unbroken
-from agent.uplink import Uplink
 from wire.codec import decode_command, encode_outcome
 from wire.errors import DecodeError, UnavailableError
 

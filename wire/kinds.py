@@ -3,8 +3,9 @@
 A hub takes others too: a newer agent may know more.
 """
 
+SOS = "sos"
 KINDS: dict[str, str] = {
-    "sos": "somebody in the vehicle calls for help",
+    SOS: "somebody in the vehicle calls for help",
     "ignition-on": "the ignition has come on; `odo_m`",
     "ignition-off": "the ignition has gone off; `odo_m`",
     "idling": "it has stood with the ignition on for long; `for_s`",

@@ -202,14 +202,16 @@ def _tile(header: Header, rows: list[Row], events: list[Event], lost: list[Lost]
     total = len(rows) + len(events) + sum(last - first + 1 for first, last in spans)
     if len(taken) != len(events) or total != header.last - header.first + 1:
         raise DecodeError("does-not-tile", "body")
-    numbered: list[tuple[int, Row]] = []
-    seq, waiting = header.first, iter(rows)
+    frees: list[range] = []
+    seq = header.first
     for first, last in [*spans, (header.last + 1, header.last + 1)]:
         if first < seq or last < first or any(first <= event.seq <= last for event in events):
             raise DecodeError("does-not-tile", "x")
-        numbered.extend((free, next(waiting)) for free in range(seq, first) if free not in taken)
+        frees.append(range(seq, first))
         seq = last + 1
-    return tuple(numbered)
+    # only now, when nothing overlaps, there are as many free places as rows
+    numbers = (seq for free in frees for seq in free if seq not in taken)
+    return tuple(zip(numbers, rows, strict=True))
 
 
 def decode_body(header: Header, raw: bytes) -> Batch:

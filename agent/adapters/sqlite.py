@@ -16,18 +16,18 @@ import aiosqlite
 
 from agent.adapters.sqlite_disk import Reserve, Side, journal_of, quick_check, set_aside
 from agent.adapters.sqlite_room import SQL, Room, one
-from agent.core.dating import Moment, dated, event_body, undated
+from agent.adapters.sqlite_rows import Rows
+from agent.core.dating import Moment, event_body
 from agent.core.packing import packed, unpacked
 from agent.core.room import Made
-from agent.core.salvage import OPEN, UNDATED, sound, told_ruined
+from agent.core.salvage import OPEN, sound, told_ruined
 from agent.ports import Kind, Limits, Record, Settled, Stored
 from wire.errors import UnavailableError
 from wire.messages import TIME_KNOWN, Lost
-from wire.track import GENESIS, b64, chain
+from wire.track import GENESIS, b64
 
 KEEP_ACKED_MS = 24 * 3_600_000
 SIDE_EVERY = 600
-PIECE = 500
 SALVAGE = "salvage"
 Run = tuple[Sequence[tuple[int, str]], list[Record]]
 """How many are missing and why, one after the other, and the records behind them."""
@@ -39,7 +39,8 @@ class SqliteOutbox:
     def __init__(self, path: Path, connection: aiosqlite.Connection, limits: Limits) -> None:
         self._path = path
         self._db = connection
-        self._room, self._reserve, self._side = Room(connection), Reserve(path, connection), Side(path)
+        self._room, self._table = Room(connection), Rows(connection)
+        self._reserve, self._side = Reserve(path, connection), Side(path)
         self.limits = limits
         self.lost_so_far: dict[str, int] = {}
         self.sent = 0
@@ -52,7 +53,6 @@ class SqliteOutbox:
         self._first_open: int | None = None
         self._undated_boot = ""
         self.cut_off: str | None = None
-        self._boots: dict[str, int] = {}
         self._lock = asyncio.Lock()
 
     @classmethod
@@ -96,7 +96,7 @@ class SqliteOutbox:
         return outbox
 
     async def _load(self, now: Moment) -> None:
-        await self._boot(now.boot)
+        await self._table.boot(now.boot)
         self.cut_off = await self._meta("session") or None
         await self._db.execute(SQL["set_meta"], ("session", now.boot))
         self.lost_so_far = await self._room.totals()
@@ -154,7 +154,7 @@ class SqliteOutbox:
 
     async def _put(self, records: Sequence[Record]) -> list[Stored]:
         async with self._writing():
-            stored, seq, h = await self._append(records, self.newest, self._h)
+            stored, seq, h = await self._table.append(records, self.newest, self._h)
         self.newest, self._h = seq, h
         if self._first_open is None:
             self._first_open = next((one.seq for one in stored if one.at_ms is None), None)
@@ -168,7 +168,7 @@ class SqliteOutbox:
             seq, h = self.newest, self._h
             for gap, records in runs:
                 seq = await self._room.book(seq, gap)
-                _, seq, h = await self._append(records, seq, h)
+                _, seq, h = await self._table.append(records, seq, h)
             await self._db.execute(SQL["set_meta"], (SALVAGE, note))
             first_open, totals = await self._number("first_open"), await self._room.totals()
         self.newest, self._h, self._first_open, self.lost_so_far = seq, h, first_open, totals
@@ -177,73 +177,25 @@ class SqliteOutbox:
         """The note of `take_in`."""
         return await self._meta(SALVAGE) or ""
 
-    async def _append(self, records: Sequence[Record], seq: int, h: str) -> tuple[list[Stored], int, str]:
-        """Within a transaction: the records as stored, and the end of the chain."""
-        stored, rows = [], []
-        for record in records:
-            seq, moment = seq + 1, record.moment
-            h = chain(h, seq, record.body)
-            stored.append(Stored(seq, record.kind, moment.at_ms, record.body, h))
-            at_ms = OPEN if moment.at_ms is None else moment.at_ms
-            rows.append((seq, record.kind.value, at_ms, record.body, h, await self._boot(moment.boot), moment.mono_ms))
-        await self._db.executemany(SQL["put"], rows)
-        return stored, seq, h
-
-    async def _boot(self, name: str) -> int:
-        """The number that stands for a boot in the rows."""
-        if name not in self._boots:
-            await self._db.execute(SQL["name_boot"], (name,))
-            self._boots = {}
-            async with self._db.execute(SQL["boots"]) as cursor:
-                self._boots = {known: number async for number, known in cursor}
-        return self._boots[name]
-
     async def settle_times(self, now: Moment, wait_ms: int) -> int:
         """Make open records final; see the port."""
         if not self.unsettled:
             return 0
         async with self._writing():
-            finals, owing = await self._finals(now, wait_ms)
-            await self._db.executemany(SQL["make_final"], finals)
+            finals, owing = await self._table.finals(now, wait_ms, self._undated_boot)
+            await self._table.make_final(finals)
             seq, h = self.newest, self._h
             if finals:
-                h = await self._rechain(finals[0][-1])
+                first = finals[0][-1]
+                h = await self._table.rechain(first, await self.hash_at(first - 1) or GENESIS)
             if owing == now.boot and now.at_ms is not None:
                 detail: dict[str, object] = {"boot": now.boot, "offset_ms": now.at_ms - now.mono_ms}
-                _, seq, h = await self._append([_event(TIME_KNOWN, now, detail)], seq, h)
+                _, seq, h = await self._table.append([_event(TIME_KNOWN, now, detail)], seq, h)
                 owing = ""
             await self._db.execute(SQL["set_meta"], ("undated_boot", owing))
             first_open = await self._number("first_open")
         self.newest, self._h, self._first_open, self._undated_boot = seq, h, first_open, owing
         return len(finals)
-
-    async def _finals(self, now: Moment, wait_ms: int) -> tuple[list[tuple[str, int, bytes, int]], str]:
-        """What open records become (kind, time, body, seq), and the boot that has records without a time at the hub."""
-        finals, owing = [], self._undated_boot
-        async with self._db.execute(SQL["open"]) as cursor:
-            async for seq, kind, body, boot, mono_ms in cursor:
-                if boot == now.boot and now.at_ms is not None:
-                    at_ms = now.at_ms - now.mono_ms + mono_ms
-                    finals.append((kind, at_ms, dated(body, at_ms), seq))
-                elif boot != now.boot or now.mono_ms - mono_ms >= wait_ms:
-                    owing = boot if boot == now.boot else owing
-                    finals.append((Kind.EVENT.value, UNDATED, undated(body, Moment(None, boot, mono_ms)), seq))
-        return finals, owing
-
-    async def _rechain(self, first: int) -> str:
-        """The hashes from a seq on, made anew in pieces; gives the last."""
-        h = await self.hash_at(first - 1) or GENESIS
-        while True:
-            async with self._db.execute(SQL["bodies"], (first, PIECE)) as cursor:
-                piece = [(seq, body) async for seq, body in cursor]
-            if not piece:
-                return h
-            fresh = []
-            for seq, body in piece:
-                h = chain(h, seq, body)
-                fresh.append((h, seq))
-            await self._db.executemany(SQL["rechain"], fresh)
-            first = piece[-1][0] + 1
 
     @contextlib.asynccontextmanager
     async def _writing(self) -> AsyncIterator[None]:
@@ -260,7 +212,7 @@ class SqliteOutbox:
                 await self._db.execute("COMMIT")
                 self._noted = mark
             except BaseException as error:
-                self._boots = {}
+                self._table.forget_boots()
                 if self._db.in_transaction:
                     await self._db.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
@@ -285,7 +237,7 @@ class SqliteOutbox:
                 Stored(seq, Kind(kind), None if at_ms == OPEN else at_ms, body, h) for seq, kind, at_ms, body, h in rows
             ]
         async with self._writing():  # told in its place, so that one bad row never blocks the rest
-            await self._db.executemany(SQL["make_final"], [told_ruined(*each) for each in ruined])
+            await self._table.make_final([told_ruined(*each) for each in ruined])
         self._first_open = await self._number("first_open")
         return await self._rows(name, first, limit)
 
@@ -311,26 +263,14 @@ class SqliteOutbox:
         return Settled.TAKEN
 
     async def fork(self, now: Moment, *, hub_seq: int) -> None:
-        """Another store has written under our id: go on under a new one with what the hub has not acknowledged.
-
-        Rows are numbered anew in pieces, so that a backlog of weeks does not fill the memory.
-        """
+        """Another store has written under our id: go on under a new one with what the hub has not acknowledged."""
         store, was, sent = b64(secrets.token_bytes(8)), self.acked, self.sent
         upto = max(was, self.low - 1)  # the hub's mark may have gone back behind what is still there
         named = _event("fork", now, {"prev": self.store, "prev_seq": self.newest, "hub_seq": hub_seq})
         try:
             await self._db.execute("PRAGMA secure_delete = ON")  # no old number may ever be salvaged
             async with self._writing():
-                await self._db.execute(SQL["mirror"], (self.acked,))
-                await self._db.execute(SQL["drop_rest"])
-                _, seq, h = await self._append([named], 0, GENESIS)
-                while piece := await self._piece():
-                    fresh = []
-                    for mirrored, body in piece:
-                        seq = 1 - mirrored - upto
-                        h = chain(h, seq, body)
-                        fresh.append((seq, h, mirrored))
-                    await self._db.executemany(SQL["renumber"], fresh)
+                seq, h = await self._table.begin_anew(named, acked=self.acked, upto=upto)
                 await self._room.shift(upto)
                 await self._db.execute(SQL["set_meta"], ("store", store))
                 first_open = await self._number("first_open")
@@ -342,10 +282,6 @@ class SqliteOutbox:
             await self._db.execute("PRAGMA secure_delete = FAST")
         self.store, self.newest, self._h, self.low, self._first_open = store, seq, h, 1, first_open
         self._side.write(self.store, self.newest)
-
-    async def _piece(self) -> list[tuple[int, bytes]]:
-        async with self._db.execute(SQL["read_mirrored"], (PIECE,)) as cursor:
-            return [(seq, body) async for seq, body in cursor]
 
     async def forget(self, now_ms: int) -> None:
         """Delete acknowledged records that are older than a day; the one at the mark always stays, to carry the chain."""

@@ -1,12 +1,13 @@
 """The outbox and its disk: a damaged file is set aside, and a reserve is kept for the day when the disk is full.
 
-The reserve is a file of 1 MB beside the outbox that is given up, so that thinning has a place to write. A full disk stops even what would make room: the journal can't grow, and pages that are only in the journal can't go into the
-database. With the reserve gone both can; from then on the database may not grow, and new records take the place of thinned ones.
+The reserve is a file of 1 MB beside the outbox that is given up, so that thinning has a place to write. A full disk stops even
+what would make room: the journal can't grow, and pages that are only in the journal can't go into the database. With the reserve gone both can; from then on the database may not grow, and new records take the place of thinned ones.
 When others have made room on the disk, the reserve is filled again and the database may grow.
 """
 
 import contextlib
 import json
+import os
 import secrets
 import shutil
 import sqlite3
@@ -18,6 +19,38 @@ RESERVE_BYTES = 1 << 20
 ROOMY_BYTES = 8 * RESERVE_BYTES
 UNLIMITED = 0xFFFFFFFE
 WAL_MOST = 64 << 20
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file and have it on the disk."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        at = 0
+        while at < len(data):
+            at += os.write(handle, data[at:])
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108  # what changes the disk goes through os: tests record it there
+
+
+def rename(path: Path, to: Path) -> None:
+    """Rename a file."""
+    os.replace(path, to)  # noqa: PTH105  # likewise
+
+
+def sync_folder(path: Path) -> None:
+    """Have names on the disk: of files that are new, renamed or removed."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class Reserve:
@@ -34,8 +67,8 @@ class Reserve:
             if shutil.disk_usage(self._path.parent).free < ROOMY_BYTES:
                 return
             if not self._path.exists() or self._path.stat().st_size != RESERVE_BYTES:
-                self._path.write_bytes(
-                    secrets.token_bytes(RESERVE_BYTES)
+                write_file(
+                    self._path, secrets.token_bytes(RESERVE_BYTES)
                 )  # not zeros: some flash file systems pack them
             if self._capped:
                 await self._db.execute(f"PRAGMA max_page_count = {UNLIMITED}")
@@ -46,7 +79,7 @@ class Reserve:
         if self._capped:
             return
         with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            remove(self._path)
         with contextlib.suppress(sqlite3.OperationalError):  # still full: what comes next says so
             await self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         await self._db.execute("PRAGMA max_page_count = 1")  # it is never less than what there is
@@ -61,15 +94,18 @@ class Side:
         self.at = 0
 
     def read(self) -> tuple[str, int] | None:
-        """Store and seq; None without the file, or when a power cut has cut it: then the store before stays unnamed."""
+        """Store and seq; None without the file."""
         return read_side(self._path)
 
     def write(self, store: str, seq: int) -> None:
         """Best effort: a full disk that has just taken a commit must not make that commit look failed."""
         fresh = self._path.with_suffix(".store-new")
         with contextlib.suppress(OSError):
-            fresh.write_text(json.dumps({"store": store, "seq": seq}), encoding="utf-8")
-            fresh.replace(self._path)
+            write_file(
+                fresh, json.dumps({"store": store, "seq": seq}).encode()
+            )  # before the rename, else that may come alone
+            rename(fresh, self._path)
+            sync_folder(self._path.parent)
         self.at = seq
 
 
@@ -107,11 +143,12 @@ def set_aside(path: Path, wal: bytes) -> Path:
         number += 1
     aside = path.with_name(f"{path.name}.damaged-{number}")
     with contextlib.suppress(OSError):
-        shutil.copyfile(path.with_suffix(".store"), aside.with_name(aside.name + ".store"))
-    path.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        write_file(aside.with_name(aside.name + ".store"), path.with_suffix(".store").read_bytes())
     if wal:
         with contextlib.suppress(OSError):
-            aside.with_name(aside.name + "-wal").write_bytes(wal)
+            write_file(aside.with_name(aside.name + "-wal"), wal)
+    rename(path, aside)
+    for suffix in ("-wal", "-shm"):
+        remove(path.with_name(path.name + suffix))
+    sync_folder(path.parent)
     return aside

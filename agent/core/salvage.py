@@ -9,14 +9,15 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from agent.core.dating import Moment, event_body
 from agent.core.packing import unpacked
 from agent.core.pages import Value
 from agent.core.room import SPAN
-from wire.codec import MAX_TIME_MS
+from wire.codec import MAX_TIME_MS, dump
 from wire.kinds import DAMAGED
-from wire.schema import AT_MS
+from wire.schema import AT_MS, COLUMNS, LAT, LON
 from wire.track import GENESIS, chain
 
 H = re.compile(r"[A-Za-z0-9_-]{11}")
@@ -72,20 +73,40 @@ def record_of(rowid: int | None, columns: Sequence[Value], *, sure: bool = True)
 
 
 def sound(kind: str, at_ms: int, body: bytes) -> bool:
-    """Whether a body is one that the agent writes, and says the time that its row says."""
+    """Whether a body is one that the agent writes, says the time that its row says, and can be sent as it is."""
     try:
-        told = json.loads(body)
+        told = json.loads(body.decode())
+        if not isinstance(told, list):
+            return False
+        return _sound_row(told, at_ms) if kind == FIX else kind == EVENT and _sound_event(told, at_ms)
     except (ValueError, RecursionError):
         return False
-    if not isinstance(told, list):
+
+
+def _sound_row(told: list[Any], at_ms: int) -> bool:
+    if not LON < len(told) <= len(COLUMNS) or told[LAT] is None or told[LON] is None:
         return False
-    if kind == FIX:
-        whole = len(told) >= 3 and all(value is None or type(value) is int for value in told)
-        return whole and (told[AT_MS] == at_ms or (told[AT_MS] is None and at_ms == OPEN))
-    if kind != EVENT or len(told) != 5 or not isinstance(told[1], str) or not isinstance(told[4], dict):
+    if any(
+        value is not None and (type(value) is not int or not column.low <= value <= column.high)
+        for value, column in zip(told, COLUMNS, strict=False)
+    ):
         return False
+    return bool(told[AT_MS] == at_ms or (told[AT_MS] is None and at_ms == OPEN))
+
+
+def _sound_event(told: list[Any], at_ms: int) -> bool:
+    """Written anew, because a flipped bit may make a number endless or half a pair of a sign, which nobody could send."""
+    if len(told) != 5 or not isinstance(told[1], str) or not isinstance(told[4], dict):
+        return False
+    dump(told)
     when = told[0]
-    return when == at_ms if type(when) is int else isinstance(when, list) and at_ms in {OPEN, UNDATED}
+    if any(place is not None and type(place) not in {int, float} for place in told[2:4]):
+        return False
+    if type(when) is int:
+        return when == at_ms
+    if not isinstance(when, list) or len(when) != 2 or not isinstance(when[0], str) or type(when[1]) is not int:
+        return False
+    return at_ms in {OPEN, UNDATED}
 
 
 def told_ruined(seq: int, at_ms: int) -> tuple[str, int, bytes, int]:

@@ -14,8 +14,10 @@ import pytest
 
 from agent.adapters.sqlite import SqliteOutbox
 from agent.core.dating import Moment, event_body
+from agent.cutting import cut, event_of
+from agent.lanes import Config, Uplink
 from agent.ports import Kind, Record
-from agent.uplink import Config, Uplink, cut, event_of, take_ack
+from agent.uplink import take_ack
 from hub.adapters.memory import MemoryDown, MemoryNow
 from hub.adapters.store.sql import SqlStore
 from hub.flow import Limits

@@ -5,9 +5,9 @@ import json
 from agent.core import sampler, timing
 from agent.core.dating import UNDATED_FIX
 from agent.core.gnss.dates import ERA_MS
+from agent.cutting import cut
 from agent.flow import Senses, take
 from agent.recorder import OPEN_MS
-from agent.uplink import cut
 from tests.agent.test_flow import Clock, T, box, fix, senses
 from wire.messages import Fix
 from wire.ops.watch import Watch

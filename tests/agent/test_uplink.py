@@ -4,13 +4,16 @@ import asyncio
 
 import pytest
 
-from agent import uplink
+from agent import lanes, uplink
 from agent.adapters.memory import MemoryLink, MemoryOutbox, MemorySession
 from agent.core import queueing
 from agent.core.dating import Moment
+from agent.cutting import cut
 from agent.flow import Senses, take
+from agent.lanes import Config, Uplink
 from agent.ports import Kind, Limits, Record
-from agent.uplink import Config, Uplink, cut, keep_tidy, stay_linked, take_ack
+from agent.tidy import keep_tidy
+from agent.uplink import stay_linked, take_ack
 from tests.agent.test_flow import box, fix, senses
 from tests.rigs import eventually
 from wire.codec import decode_event, decode_live, dump, encode_ack
@@ -160,7 +163,7 @@ async def test_acks_that_are_not_for_us_are_counted() -> None:
 
 
 async def test_events_are_said_again_until_the_hub_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uplink, "EVENT_AGAIN_S", 0.05)
+    monkeypatch.setattr(lanes, "EVENT_AGAIN_S", 0.05)
     s = await filled(1)
     await s.recorder.add_event("sos", None)
     up, session = up_of(s), MemorySession()
@@ -251,7 +254,7 @@ async def test_tidying_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         if len(naps) > 1:
             raise asyncio.CancelledError
 
-    monkeypatch.setattr("agent.uplink.asyncio.sleep", nap)
+    monkeypatch.setattr("agent.tidy.asyncio.sleep", nap)
     with pytest.raises(asyncio.CancelledError):
         await keep_tidy(up_of(s))
     assert naps == [60.0, 60.0]
@@ -294,7 +297,7 @@ async def test_room_that_was_made_is_told_once(monkeypatch: pytest.MonkeyPatch) 
         if rounds > 3:
             raise asyncio.CancelledError
 
-    monkeypatch.setattr("agent.uplink.asyncio.sleep", nap)
+    monkeypatch.setattr("agent.tidy.asyncio.sleep", nap)
     with pytest.raises(asyncio.CancelledError):
         await keep_tidy(up)
     assert s.watch.count("outbox.dropped") == outbox.lost_so_far["dropped"] == 899  # type: ignore[attr-defined]  # a Watch

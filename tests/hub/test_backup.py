@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from agent.adapters.sqlite import SqliteOutbox
 from agent.core.dating import Moment
+from agent.cutting import cut
 from agent.ports import Kind, Record, Settled
-from agent.uplink import cut
 from hub import backup, cli
 from hub.adapters.store import copies
 from hub.adapters.store.sql import SqlStore

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from agent import recorder, uplink
+from agent import lanes, recorder, uplink
 from agent.adapters.memory import MemoryOutbox
 from agent.core import queueing, room, sampler
 from agent.core.dating import event_body
+from agent.cutting import cut
 from agent.flow import LiveLane, Senses
 from agent.ports import Kind, Record, Session, Settled, Stored
 from hub.adapters import memory
@@ -93,10 +94,10 @@ class _both:  # noqa: N801  # reads as a function
 def two_in_flight() -> AbstractContextManager[Any]:
     """The next batch does not wait for the answer to this one."""
 
-    async def send_batch(session: Session, up: uplink.Uplink) -> None:
-        batch = await uplink.cut(up.outbox, queueing.batch_rows(up.track, up.saving))
+    async def send_batch(session: Session, up: lanes.Uplink) -> None:
+        batch = await cut(up.outbox, queueing.batch_rows(up.track, up.saving))
         up.outbox.sent = max(up.outbox.sent, batch.last)
-        await uplink._patiently(session.publish("track", encode_batch(batch)), session, up)
+        await lanes.patiently(session.publish("track", encode_batch(batch)), session, up)
         up.track = queueing.sent(up.track, batch.first, batch.last, up.clock.mono_ms())
 
     return patch.object(uplink, "_send_batch", send_batch)
@@ -116,7 +117,7 @@ def fresh_seq_for_each_try() -> AbstractContextManager[Any]:
         for one, number in zip(stored, numbers, strict=True):
             self.truth[self.store, one.seq] = (number, one.body)
 
-    async def send_batch(session: Session, up: uplink.Uplink) -> None:
+    async def send_batch(session: Session, up: lanes.Uplink) -> None:
         await send(session, up)
         if up.track.flight is None and up.outbox.acked < up.outbox.ready and isinstance(up.outbox, Card):
             await again(up.outbox)
@@ -135,7 +136,7 @@ def thinned_in_flight() -> AbstractContextManager[Any]:
         self.sent = sent
         return made
 
-    async def at_once(up: uplink.Uplink) -> None:
+    async def at_once(up: lanes.Uplink) -> None:
         while True:
             await asyncio.sleep(0.5)
             if await up.outbox.used_bytes() > 2_000:
@@ -182,14 +183,14 @@ def live_basis_unacknowledged() -> AbstractContextManager[Any]:
     def unlinked(state: sampler.State) -> sampler.State:
         return replace(state, acked=state.sent or state.acked, sent=None)
 
-    async def lane(session: Session, up: uplink.Uplink) -> None:
+    async def lane(session: Session, up: lanes.Uplink) -> None:
         up.live.linked = True
         up.nudge.set()
         while True:
-            await uplink._send_live(session, up)
+            await lanes._send_live(session, up)
 
-    return _both(patch.object(uplink, "_live", lane), patch.object(sampler, "unlinked", unlinked),
-                 patch.object(uplink, "current", current))  # fmt: skip
+    return _both(patch.object(uplink, "tell_live", lane), patch.object(sampler, "unlinked", unlinked),
+                 patch.object(lanes, "current", current))  # fmt: skip
 
 
 def live_never_sent_again() -> AbstractContextManager[Any]:
@@ -244,7 +245,7 @@ def fork_leaves_the_rest() -> AbstractContextManager[Any]:
 def no_limit() -> AbstractContextManager[Any]:
     """Nobody makes room."""
 
-    async def idle(up: uplink.Uplink) -> None:
+    async def idle(up: lanes.Uplink) -> None:
         await asyncio.sleep(1e9)
 
     return patch("tests.sim.vehicle.keep_tidy", idle)

@@ -11,9 +11,11 @@ from agent.core import sampler, timing
 from agent.core.dating import Moment
 from agent.core.gnss.dates import ERA_MS
 from agent.flow import LiveLane, Senses, Vehicle, take
+from agent.lanes import Config, Uplink
 from agent.ports import Limits, Session, Stored
 from agent.recorder import Recorder
-from agent.uplink import Config, Uplink, keep_tidy, stay_linked
+from agent.tidy import keep_tidy
+from agent.uplink import stay_linked
 from tests.sim.card import Card
 from tests.sim.kit import Process
 from wire.geo import moved

@@ -35,15 +35,21 @@ def load(path: Path, model: type[Model], *, context: Mapping[str, bool] | None =
 def read(path: Path, *, examples: str = "") -> dict[str, object]:
     """What stands in a TOML file, unchecked. Raises SettingsError, which names the examples if there is no file."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parsed(path.read_bytes(), source=str(path))
     except FileNotFoundError:
         raise SettingsError(
             [f"{path}: there is no such file; make one{examples}, or name another with --config"]
         ) from None
     except OSError as error:
         raise SettingsError([f"{path}: can't be read: {error.strerror}"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: not TOML: {error}"]) from None
+
+
+def parsed(text: bytes, *, source: str) -> dict[str, object]:
+    """What a TOML text says, unchecked. Raises SettingsError."""
+    try:
+        return tomllib.loads(text.decode())
+    except (ValueError, RecursionError) as error:  # of a number without end, and of lists in lists, too
+        raise SettingsError([f"{source}: not TOML: {error}"]) from None
 
 
 def check(

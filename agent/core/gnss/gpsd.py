@@ -151,7 +151,7 @@ class Parser:
 
 def position(report: dict[str, Any], sky: dict[str, Any]) -> Fix | Rejected:
     """The fix that a TPV tells, with the dilutions of the SKY before it; the parser's gate may still refuse it."""
-    if report.get("mode") not in {2, 3} or "lat" not in report or "lon" not in report:
+    if report.get("mode") not in (2, 3) or "lat" not in report or "lon" not in report:
         return Rejected("no-fix")
     if "time" not in report:
         return Rejected("no-date")

@@ -124,7 +124,7 @@ def _place(coordinates: Any) -> Flat:
 def _line_string(item: Mapping[str, Any]) -> list[Flat] | None:
     """The points of a feature that is a line, with the times that stand beside it; each line is a track of its own."""
     geometry = item.get("geometry") if item.get("type") == "Feature" else item
-    if not isinstance(geometry, dict) or geometry.get("type") not in {"LineString", "MultiLineString", "MultiPoint"}:
+    if not isinstance(geometry, dict) or geometry.get("type") not in ("LineString", "MultiLineString", "MultiPoint"):
         return None
     properties = item.get("properties")
     told = properties if isinstance(properties, dict) else {}

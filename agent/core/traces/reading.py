@@ -1,6 +1,5 @@
 """Any trace file, told by its content and not by its name, read into drives."""
 
-import gzip
 import re
 import zlib
 from collections import Counter
@@ -32,18 +31,19 @@ def unpacked(data: bytes, where: str) -> bytes:
     """What is in a gzip file, or the data themselves. Raises DecodeError."""
     if not data.startswith(GZIP):
         return data
-    puffer = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        plain = puffer.decompress(data, MAX_BYTES)
-        if puffer.unconsumed_tail:
+    plain = bytearray()
+    while data.startswith(GZIP):  # a file may have several parts, one behind the other
+        puffer = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            plain += puffer.decompress(data, MAX_BYTES - len(plain) + 1)
+        except zlib.error as error:
+            raise DecodeError("damaged file", where, f"gzip: {error}") from None
+        if len(plain) > MAX_BYTES:
             raise DecodeError("too-long", where, f"more than {MAX_BYTES >> 20} MiB when unpacked")
-        if puffer.eof and puffer.unused_data.startswith(GZIP):
-            plain = gzip.decompress(data)
-    except (zlib.error, OSError, EOFError) as error:
-        raise DecodeError("damaged file", where, f"gzip: {error}") from None
-    if not puffer.eof:
-        raise DecodeError("damaged file", where, "gzip: cut off")
-    return plain
+        if not puffer.eof:
+            raise DecodeError("damaged file", where, "gzip: cut off")
+        data = puffer.unused_data
+    return bytes(plain)
 
 
 def read(where: str, data: bytes) -> Trace:

@@ -9,8 +9,8 @@ from agent.adapters.memory import MemoryOutbox
 from agent.adapters.sqlite import SqliteOutbox
 from agent.core import room
 from agent.core.dating import Moment
+from agent.cutting import cut
 from agent.ports import Settled
-from agent.uplink import cut
 from hub.core.marks import Mark, Verdict, decide
 from tests.agent.adapters.test_outbox_room import AT, DAY_MS, Either, T, drive, sos
 from wire.track import decode_batch, decode_header, encode_batch

@@ -16,8 +16,9 @@ from agent.core import room
 from agent.core.dating import Moment
 from agent.core.room import DROP_PIECE, THIN_LEAST, Made, point_of
 from agent.core.thinning import sed_m
+from agent.cutting import cut
 from agent.ports import Kind, Limits, Record, Settled
-from agent.uplink import cut, keep_within
+from agent.tidy import keep_within
 from wire.codec import dump
 from wire.errors import UnavailableError
 from wire.messages import Batch

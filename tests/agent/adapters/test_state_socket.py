@@ -1,10 +1,11 @@
 """The status socket: who may ask, what comes back, and each way in which nobody answers."""
 
 import asyncio
+import json
 import socket
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,6 +60,7 @@ async def test_who_asks_and_goes_or_never_reads_disturbs_nobody(
     faults: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
     monkeypatch.setattr(state_socket, "REPLY_S", 0.1)
+    monkeypatch.setattr(state_socket, "REQUEST_S", 0.1)
     path = tmp_path / "x.sock"
     task = await answering(path, lambda: {"running": True, "much": "x" * 3_000_000})
     deaf = [socket.socket(socket.AF_UNIX) for _ in range(3)]
@@ -73,6 +75,33 @@ async def test_who_asks_and_goes_or_never_reads_disturbs_nobody(
     await ended(task)
     await asyncio.sleep(0)
     assert faults == []
+
+
+async def test_orders(tmp_path: Path) -> None:
+    asked: list[object] = []
+
+    async def obey(request: Mapping[str, object]) -> dict[str, object]:
+        asked.append(request)
+        return {"done": True}
+
+    path = tmp_path / "x.sock"
+    task = asyncio.create_task(answer(path, lambda: {"running": True}, {"it": obey}))
+    while not path.exists():  # noqa: ASYNC110  # the file appears with the socket
+        await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(ask, path, {"do": "it", "n": 1}) == {"done": True}
+    assert asked == [{"do": "it", "n": 1}]
+    assert await asyncio.to_thread(ask, path, {"do": "else"}) == {"error": "unknown order"}
+    with pytest.raises(UnavailableError, match="can't be asked"):
+        await asyncio.to_thread(ask, path, {"do": "it", "much": "x" * 3_000_000})
+    for said in (b"hello\n", b"[1]\n", b"[" * 4000 + b"\n", b"\xff\n"):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(said)
+        assert json.loads(await reader.readline()) == {"error": "unknown order"}
+        writer.close()
+        await writer.wait_closed()
+    assert await asyncio.to_thread(ask, path) == {"running": True}
+    assert len(asked) == 1
+    await ended(task)
 
 
 def test_nobody_there(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from agent.adapters.sqlite import SqliteOutbox
 from agent.core.dating import Moment
+from agent.cutting import cut
 from agent.ports import Kind, Record
-from agent.uplink import cut
 from hub.adapters.store.sql import SqlStore
 from hub.core.exports import FORMATS, points
 from hub.core.registry import Stay

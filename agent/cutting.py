@@ -1,0 +1,45 @@
+"""What the outbox holds, cut into the batches and the event copies that go to the hub."""
+
+import json
+
+from agent.core import room
+from agent.ports import Kind, Outbox, Stored
+from wire.errors import UnavailableError
+from wire.messages import Batch, Event, Row
+from wire.schema import COLUMNS
+from wire.track import GENESIS, MAX_SPAN
+
+
+async def cut(outbox: Outbox, limit: int) -> Batch:
+    """The next batch, from the mark or the oldest that is there; it ends at a record, and receipts fill what is missing."""
+    first, ready = max(outbox.acked + 1, outbox.low), outbox.ready
+    stored = [item for item in await outbox.read(first, limit) if item.seq <= ready]
+    before = await outbox.hash_at(first - 1)
+    if not stored:
+        raise UnavailableError("the outbox was forked while a batch was cut")  # the next link begins with the new store
+    seqs = [item.seq for item in stored]
+    lost = room.tiled(first, seqs[-1], seqs, await outbox.lost(first, seqs[-1]))
+    stored = stored[: room.fitting(first, seqs, lost, limit, span=MAX_SPAN)]
+    rows = tuple((item.seq, row_of_body(item.body)) for item in stored if item.kind is Kind.FIX)
+    events = tuple(event_of(item) for item in stored if item.kind is Kind.EVENT)
+    last = stored[-1]
+    return Batch(
+        store=outbox.store, first=first, last=last.seq, low=outbox.low,
+        before=before or GENESIS, after=last.h,
+        rows=rows, events=events, lost=tuple(one for one in lost if one.last < last.seq),
+        waiting=outbox.newest - last.seq,
+    )  # fmt: skip
+
+
+def row_of_body(body: bytes) -> Row:
+    """The row as it was kept; an older agent knew fewer columns."""
+    values = json.loads(body)
+    return (*values, *[None] * (len(COLUMNS) - len(values)))
+
+
+def event_of(stored: Stored) -> Event:
+    """The event as it was kept."""
+    when, kind, lat, lon, detail = json.loads(stored.body)
+    if isinstance(when, list):
+        return Event(stored.seq, None, kind, lat, lon, detail, *when)
+    return Event(stored.seq, when, kind, lat, lon, detail)
