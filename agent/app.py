@@ -223,6 +223,7 @@ def state(uplink: Uplink, watch: Watch) -> dict[str, object]:
         "committed_by_hub": outbox.acked,
         "waiting": uplink.recorder.waiting,
         "not_yet_on_disk": uplink.recorder.unwritten,
+        "disk_error": uplink.recorder.fault or None,
         "thinned": outbox.lost_so_far.get("thinned", 0),
         "dropped": outbox.lost_so_far.get("dropped", 0),
         "linked": uplink.linked_at_ms is not None,

@@ -57,7 +57,7 @@ class Calls:
         await senses.recorder.add_event(SOS, fix, detail)
         seq = self._seqs.pop(call)
         place = None if fix is None else [fix.lat_deg, fix.lon_deg]
-        return {"seq": seq, "store": self.up.outbox.store, "linked": self.up.linked_at_ms is not None,
+        return {"seq": seq, "call": call, "store": self.up.outbox.store, "linked": self.up.linked_at_ms is not None,
                 "place": place, "fix_age_s": detail.get("fix_age_s")}  # fmt: skip
 
     async def held(self, request: Mapping[str, object]) -> dict[str, object]:

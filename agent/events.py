@@ -31,6 +31,8 @@ HAPPENINGS = (
     Happening("outbox.record", "records committed to the outbox"),
     Happening("outbox.dated", "records that were made before the time was known are final", INFO),
     Happening("outbox.failed", "the outbox can't be written; records wait in memory", ERROR),
+    Happening("outbox.again", "the outbox still can't be written", logging.DEBUG),
+    Happening("outbox.back", "the outbox can be written again; nothing that was committed is lost", WARNING),
     Happening("outbox.overflow", "records dropped because disk and memory are full", ERROR),
     Happening("outbox.thinned", "fixes thinned for want of room; the track stays within its bound", INFO),
     Happening("outbox.dropped", "the oldest fixes dropped for want of room", WARNING),

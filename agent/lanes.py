@@ -164,9 +164,9 @@ async def tell_calls(session: Session, up: Uplink) -> None:
 async def calls_told(up: Uplink) -> None:
     """Wait until the copy of each call for help that is committed has gone out on this link; no more than a moment."""
     await up.recorder.told()
-    while up.calls & up.events.keys():  # noqa: ASYNC110 - the lane of the calls is ready, and runs in between
+    while up.calls & up.events.keys():
         up.call_nudge.set()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the lane of the calls is ready, and runs in between
 
 
 async def tell_events(session: Session, up: Uplink) -> None:
@@ -202,5 +202,6 @@ async def _send_live(session: Session, up: Uplink) -> None:
     up.watch("live.sent")
     await patiently(session.publish("live", encode_live(live)), session, up)
     up.live_took_ms = up.clock.mono_ms() - started_ms
+    up.track = queueing.heard(up.track, up.live_took_ms)
     up.live.acknowledged(live)
     up.watch("live.acked")

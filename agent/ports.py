@@ -94,11 +94,13 @@ class Limits:
 class Outbox(Protocol):
     """The durable queue of records. `newest` and `acked` are seqs; everything in between is still out there.
 
-    A seq whose record was thinned or dropped has a receipt. `sent` is set by who sends: up to it, records may be on their
-    way, and none of them goes.
+    A seq whose record was thinned or dropped has a receipt. Up to `sent`, records may be on their way or at the hub, and
+    none of them goes: a mark of the hub always falls on a record of ours. `ahead` is set by who sends: how many records
+    behind the mark may go out next, so that a commit can note it by the way.
     """
 
     sent: int
+    ahead: int
     limits: Limits
 
     @property
@@ -152,8 +154,14 @@ class Outbox(Protocol):
         When `now` has UTC and records of this boot went out undated, a `time-known` event is added.
         """
 
+    async def going(self, last: int) -> None:
+        """Records up to `last` go out next. Noted for the next start too, if the disk lets us."""
+
     async def settle(self, upto: int, h: str) -> Settled:
-        """Take the hub's mark. A mark that goes back is taken too; one that does not fit the chain forks the store."""
+        """Take the hub's mark. A mark that goes back is taken too, also behind all that is still here.
+
+        One that does not fit the chain, or falls on a record that has gone unsent, forks the store: another card sent it.
+        """
 
     async def used_bytes(self) -> int:
         """How much of the disk it takes."""

@@ -38,7 +38,10 @@ async def unbroken(work: Coroutine[object, object, Result]) -> Result:
 
 
 class Recorder:
-    """Records wait here until the commit window closes; events close it at once. Nothing is sent before its commit."""
+    """Records wait here until the commit window closes; events close it at once. Nothing is sent before its commit.
+
+    `fault` says why the disk refuses, as long as it does: records wait in memory then, and are tried again with each window.
+    """
 
     def __init__(self, outbox: Outbox, clock: Clock, *, watch: WatchCall, commit_ms: int) -> None:
         self._outbox = outbox
@@ -48,7 +51,9 @@ class Recorder:
         self._pending: list[Record] = []
         self._in_hand = 0
         self._writing = asyncio.Lock()
-        self._failing = False
+        self.fault = ""
+        self._failed_ms = 0
+        self._dropped = 0
         self.on_event: Callable[[Stored], None] = lambda _stored: None
         self.on_dated: Callable[[], None] = lambda: None
 
@@ -70,7 +75,7 @@ class Recorder:
     @property
     def crowded(self) -> bool:
         """Whether so much waits that the window should close early; not while the disk refuses anyway."""
-        return len(self._pending) >= CROWDED and not self._failing
+        return len(self._pending) >= CROWDED and not self.fault
 
     def add_fix(self, fix: Fix, reading: Reading, *, dated: bool = True) -> None:
         """Keep a fix; it is committed with the others of its window. One that is not `dated` is open until time is known."""
@@ -92,6 +97,7 @@ class Recorder:
         if len(self._pending) >= PENDING_MAX:
             oldest_fix = next((i for i, kept in enumerate(self._pending) if kept.kind is Kind.FIX), 0)
             del self._pending[oldest_fix]
+            self._dropped += 1
             self._watch("outbox.overflow")
         self._pending.append(record)
 
@@ -109,18 +115,36 @@ class Recorder:
                 stored = await self._outbox.put(batch)
             except UnavailableError as error:
                 self._pending = batch + self._pending
-                self._failing = True
-                self._watch("outbox.failed", error=error)
+                self._refused(error)
                 return False
             finally:
                 self._in_hand = 0
-            self._failing = False
+            self._took()
             self._watch("outbox.commit")
             self._watch("outbox.record", n=len(stored))
             for item in stored:
                 if item.kind is Kind.EVENT:
                     self.on_event(item)
             return True
+
+    def _refused(self, error: UnavailableError) -> None:
+        """Told once, and again when it is for another reason."""
+        if not self.fault:
+            self._failed_ms = self._clock.mono_ms()
+        self._watch("outbox.failed" if self.fault != str(error) else "outbox.again", error=error)
+        self.fault = str(error)
+
+    def _took(self) -> None:
+        """The disk takes records. What memory could not hold meanwhile is told to the hub, too: it has no seq and no receipt."""
+        if not self.fault:
+            return
+        after_s = (self._clock.mono_ms() - self._failed_ms) // 1000
+        self._watch("outbox.back", after_s=after_s, dropped=self._dropped)
+        self.fault = ""
+        if self._dropped:
+            now, detail = self._clock.now(), {"fixes": self._dropped, "after_s": after_s}
+            self._dropped = 0
+            self._add(Record(Kind.EVENT, now, event_body(now, "memory-full", (None, None), detail)))
 
     async def told(self) -> None:
         """Wait until every event that is committed has been handed to the event lane."""
@@ -145,7 +169,7 @@ class Recorder:
         try:
             settled = await unbroken(self._outbox.settle_times(self._clock.now(), OPEN_MS))
         except UnavailableError as error:
-            self._watch("outbox.failed", error=error)
+            self._refused(error)
             return
         if settled:
             self._watch("outbox.dated", n=settled)

@@ -126,7 +126,9 @@ async def _track(session: Session, up: Uplink) -> None:
     while True:
         up.nudge.clear()
         up.ask(session)
+        up.outbox.ahead = queueing.batch_rows(up.track, up.saving)
         await up.recorder.commit()
+        up.outbox.ahead = 0
         while up.outbox.acked < up.outbox.ready and not up.saving.held:
             pause_ms = up.track.not_before_ms - up.clock.mono_ms()
             if pause_ms > 0:
@@ -143,9 +145,9 @@ async def _send_batch(session: Session, up: Uplink) -> None:
     batch = await cut(up.outbox, queueing.batch_rows(up.track, up.saving))
     now_ms, records = up.clock.mono_ms(), len(batch.rows) + len(batch.events)
     items = records + len(batch.lost) if records > 1 else 1
+    await up.outbox.going(batch.last)
     await calls_told(up)
     up.track = queueing.sent(up.track, batch.first, batch.last, now_ms, items=items)
-    up.outbox.sent = max(up.outbox.sent, batch.last)
     up.watch("track.sent")
     await patiently(session.publish("track", encode_batch(batch)), session, up)
     while up.track.flight is not None:

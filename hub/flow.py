@@ -179,7 +179,8 @@ class Ingest:
                 except UnavailableError as error:
                     await self._store_down(error)
                     continue
-                self._store_up()
+                if batches:
+                    self._store_up()
                 for batch, outcome in zip(batches, outcomes, strict=True):
                     self._committed(batch, outcome)
 
@@ -239,6 +240,7 @@ class Ingest:
                     told = Ack(event.store, events=(event.event.seq,), live_ms=self._held_live_ms.get(event.device))
                     self._ack(event.device, told, self.fast)
                 if events:
+                    self._store_up()
                     self._rings.set()
             except UnavailableError as error:
                 await self._store_down(error)

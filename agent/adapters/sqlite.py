@@ -9,16 +9,16 @@ import asyncio
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import aiosqlite
 
-from agent.adapters.sqlite_disk import Reserve, Side, journal_of, quick_check, set_aside
+from agent.adapters.sqlite_disk import Reserve, Side, check_journal, give_up_reserve, journal_of, quick_check, set_aside
+from agent.adapters.sqlite_mend import DOUBTFUL, RUINED, code_of, connected, described, make_safe
 from agent.adapters.sqlite_room import SQL, Room, one
 from agent.adapters.sqlite_rows import Rows
 from agent.core.dating import Moment, event_body
-from agent.core.packing import packed, unpacked
 from agent.core.room import Made
 from agent.core.salvage import OPEN, sound, told_ruined
 from agent.ports import Kind, Limits, Record, Settled, Stored
@@ -38,14 +38,13 @@ class SqliteOutbox:
 
     def __init__(self, path: Path, connection: aiosqlite.Connection, limits: Limits) -> None:
         self._path = path
-        self._db = connection
-        self._room, self._table = Room(connection), Rows(connection)
         self._reserve, self._side = Reserve(path, connection), Side(path)
+        self._hold(connection)
         self.limits = limits
         self.lost_so_far: dict[str, int] = {}
-        self.sent = 0
-        self._acked_h, self._noted = "", (-1, "")
-        self._full = False
+        self.sent = self.ahead = 0
+        self._acked_h, self._noted = "", (-1, "", -1)
+        self._full = self._stale = self._doubtful = False
         self.store = ""
         self.newest = 0
         self.acked = 0
@@ -61,10 +60,12 @@ class SqliteOutbox:
         path.parent.mkdir(parents=True, exist_ok=True)
         wal = journal_of(path)
         try:
-            return await cls._open(path, now, limits)
+            return await cls._open(path, now, limits, wal=wal)
         except sqlite3.DatabaseError as error:
+            if give_up_reserve(path):
+                return await cls.open(path, now=now, limits=limits)
             if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
-                raise UnavailableError(f"{path}: the outbox can't be opened: {error}") from None
+                raise UnavailableError(described(path, error).replace("written", "opened", 1)) from None
         aside = set_aside(path, wal)
         try:
             outbox = await cls._open(path, now, limits)
@@ -74,13 +75,10 @@ class SqliteOutbox:
         return outbox
 
     @classmethod
-    async def _open(cls, path: Path, now: Moment, limits: Limits) -> "SqliteOutbox":
-        sqlite3.connect(path).close()  # tells what is wrong at once; the library's thread would outlive its failure
-        db = await aiosqlite.connect(path, isolation_level=None)
+    async def _open(cls, path: Path, now: Moment, limits: Limits, *, wal: bytes = b"") -> "SqliteOutbox":
+        db = await connected(path)
         try:
-            for function in (packed, unpacked):
-                await db.create_function(function.__name__, 1, function)
-            await db.executescript(SQL["pragmas"])
+            check_journal(wal)
             await quick_check(db)
             await db.executescript(SQL["schema"])
             async with db.execute(SQL["columns"]) as cursor:
@@ -107,19 +105,28 @@ class SqliteOutbox:
         self._undated_boot = await self._meta("undated_boot") or ""
         self._first_open = await self._number("first_open")
         self.acked, self._acked_h = int(await self._meta("acked") or 0), await self._meta("acked_h") or ""
+        self.sent = int(await self._meta("sent") or 0)
         async with self._db.execute(SQL["newest"]) as cursor:
             row = await cursor.fetchone()
         if row is not None:
             self.newest, self._h = row
         self.low = await self._number("low") or 1
+        told = self._side.read()
+        if told is not None and told[0] == self.store and told[1] > self.newest:
+            raise sqlite3.DatabaseError("the newest records are gone")
+        if told is None or told[0] != self.store:
+            self._side.write(self.store, self.newest)
 
     async def _begin_store(self, now: Moment) -> None:
         """Make a store id; if the side file knows a store before this one, the first record names it."""
         before, self.store = self._side.read(), b64(secrets.token_bytes(8))
-        await self._db.execute(SQL["set_meta"], ("store", self.store))
-        if before is not None:
-            detail: dict[str, object] = {"prev": before[0], "prev_seq": before[1]}
-            await self.put([_event("store-new", now, detail)])
+        async with self._writing():
+            await self._db.execute(SQL["set_meta"], ("store", self.store))
+            if before is not None:
+                detail: dict[str, object] = {"prev": before[0], "prev_seq": before[1]}
+                _, seq, h = await self._table.append([_event("store-new", now, detail)], 0, GENESIS)
+                self.newest, self._h = seq, h
+                self._first_open = seq if now.at_ms is None else None
         self._side.write(self.store, self.newest)
 
     async def _meta(self, key: str) -> str | None:
@@ -155,6 +162,8 @@ class SqliteOutbox:
     async def _put(self, records: Sequence[Record]) -> list[Stored]:
         async with self._writing():
             stored, seq, h = await self._table.append(records, self.newest, self._h)
+            if self.ahead:
+                self.sent = max(self.sent, min(seq, self.acked + self.ahead))
         self.newest, self._h = seq, h
         if self._first_open is None:
             self._first_open = next((one.seq for one in stored if one.at_ms is None), None)
@@ -205,20 +214,40 @@ class SqliteOutbox:
         """
         async with self._lock:
             try:
+                await self._trusted()
                 await self._db.execute("BEGIN IMMEDIATE")
                 yield
-                if (mark := (self.acked, self._acked_h)) != self._noted:
-                    await self._db.executemany(SQL["set_meta"], [("acked", str(mark[0])), ("acked_h", mark[1])])
+                if (mark := (self.acked, self._acked_h, self.sent)) != self._noted:
+                    facts = zip(("acked", "acked_h", "sent"), map(str, mark), strict=True)
+                    await self._db.executemany(SQL["set_meta"], list(facts))
                 await self._db.execute("COMMIT")
-                self._noted = mark
+                self._noted, self._full = mark, False
             except BaseException as error:
                 self._table.forget_boots()
-                if self._db.in_transaction:
-                    await self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
-                    self._full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
-                    raise UnavailableError(f"{self._path}: the outbox can't be written: {error}") from None
-                raise
+                with contextlib.suppress(sqlite3.Error):
+                    if self._db.in_transaction:
+                        await self._db.execute("ROLLBACK")
+                if not isinstance(error, sqlite3.Error) or code_of(error) in RUINED:
+                    raise  # of a file that is ruined the next start makes the best
+                self._full = code_of(error) == sqlite3.SQLITE_FULL
+                if code_of(error) in DOUBTFUL:
+                    self._stale = self._doubtful = True
+                raise UnavailableError(described(self._path, error)) from None
+
+    async def _trusted(self) -> None:
+        """After a failure: a handle that is fresh, and everything that was committed made safe, before anything else."""
+        if self._stale:
+            fresh, old = await connected(self._path), self._db
+            self._hold(fresh)
+            self._stale = False
+            await old.close()
+        if self._doubtful:
+            await make_safe(self._db)
+            self._doubtful = False
+
+    def _hold(self, db: aiosqlite.Connection) -> None:
+        self._db, self._room, self._table = db, Room(db), Rows(db)
+        self._reserve.hold(db)
 
     async def read(self, first: int, limit: int) -> list[Stored]:
         """At most `limit` records from `first` on. Instead of one that the storage has ruined comes an event that says so."""
@@ -229,8 +258,8 @@ class SqliteOutbox:
         return await self._rows("unacked_events", self.acked, limit)
 
     async def _rows(self, name: str, first: int, limit: int) -> list[Stored]:
-        async with self._db.execute(SQL[name], (first, limit)) as cursor:
-            rows = [(seq, kind, at_ms, body, h) async for seq, kind, at_ms, body, h in cursor]
+        with self._reading():
+            rows = [(*row,) for row in await self._db.execute_fetchall(SQL[name], (first, limit))]
         ruined = [(seq, at_ms) for seq, kind, at_ms, body, _ in rows if not sound(kind, at_ms, body)]
         if not ruined:
             return [
@@ -246,16 +275,33 @@ class SqliteOutbox:
         if seq == 0:
             return GENESIS
         told = self._acked_h if seq == self.acked else ""
-        return await one(self._db, "hash_at", seq) or told or None
+        with self._reading():
+            return await one(self._db, "hash_at", seq) or told or None
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise UnavailableError(described(self._path, error).replace("written", "read", 1)) from None
 
     async def lost(self, first: int, last: int) -> list[Lost]:
         """Receipts that touch a range."""
-        return await self._room.lost(first, last)
+        with self._reading():
+            return await self._room.lost(first, last)
+
+    async def going(self, last: int) -> None:
+        """Note what may be on its way; see the port."""
+        self.sent = max(self.sent, last)
+        if self.sent > self._noted[-1]:
+            with contextlib.suppress(UnavailableError):  # a full disk must not keep the backlog from going
+                async with self._writing():
+                    pass
 
     async def settle(self, upto: int, h: str) -> Settled:
         """Take the hub's mark; see the port."""
         own = await self.hash_at(upto)
-        if upto > self.newest or (own is not None and own != h):
+        if upto > self.newest or (own != h and not (own is None and upto < self.low)):
             return Settled.FORKED
         if upto == self.acked:
             return Settled.STALE
@@ -292,12 +338,14 @@ class SqliteOutbox:
 
     async def used_bytes(self) -> int:
         """How large the file is, without its free pages."""
-        return await self._room.used_bytes()
+        with self._reading():
+            return await self._room.used_bytes()
 
     async def see_to_disk(self) -> None:
         """Fill the reserve again when the disk has room; see the port."""
         async with self._lock:
-            await self._reserve.fill()
+            with self._reading():
+                await self._reserve.fill()
 
     async def thin(self) -> int:
         """Thin the oldest fixes that have not been; see the port."""

@@ -15,10 +15,14 @@ from pathlib import Path
 
 import aiosqlite
 
+from agent.core.pages import journal
+
 RESERVE_BYTES = 1 << 20
 ROOMY_BYTES = 8 * RESERVE_BYTES
 UNLIMITED = 0xFFFFFFFE
 WAL_MOST = 64 << 20
+WAL_LOOKED = 4 << 20
+"""A journal that is longer is not looked through at each start."""
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -61,6 +65,10 @@ class Reserve:
         self._db = connection
         self._capped = False
 
+    def hold(self, connection: aiosqlite.Connection) -> None:
+        """Another handle of the same database; how large it may be is a matter of the handle."""
+        self._db, self._capped = connection, False
+
     async def fill(self) -> None:
         """Best effort, on a disk that has room enough."""
         with contextlib.suppress(OSError):
@@ -84,6 +92,16 @@ class Reserve:
             await self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         await self._db.execute("PRAGMA max_page_count = 1")  # it is never less than what there is
         self._capped = True
+
+
+def give_up_reserve(database: Path) -> bool:
+    """For a start on a full disk, where SQLite can't even have its shared memory; whether that has helped."""
+    path = database.with_suffix(".reserve")
+    with contextlib.suppress(OSError):
+        if path.exists() and shutil.disk_usage(path.parent).free < RESERVE_BYTES:
+            remove(path)
+            return True
+    return False
 
 
 class Side:
@@ -116,6 +134,12 @@ def read_side(path: Path) -> tuple[str, int] | None:
         return str(data["store"]), int(data["seq"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def check_journal(wal: bytes) -> None:
+    """Raises DatabaseError for a journal that SQLite would cut off before its end, as if a power cut had left it so."""
+    if len(wal) <= WAL_LOOKED and journal(wal).ends > 1:
+        raise sqlite3.DatabaseError("the journal is torn before its end")
 
 
 async def quick_check(db: aiosqlite.Connection) -> None:

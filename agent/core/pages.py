@@ -26,10 +26,15 @@ Value = int | float | bytes | str | None
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """Where pages stand in a journal: the newest committed of each number, and those that no checksum vouches for."""
+    """Where pages stand in a journal: the newest committed of each number, and those that no checksum vouches for.
+
+    `ends` counts commits that end behind the first torn place. A power cut leaves one at most, because each is on the disk before
+    the next begins: more of them are damage.
+    """
 
     pages: dict[int, int]
     doubtful: tuple[int, ...]
+    ends: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ def journal(wal: bytes) -> Journal:
     salts = wal[16:24] if whole else wal[WAL_HEADER + 8 : WAL_HEADER + 16]
     pages: dict[int, int] = {}
     waiting: dict[int, int] = {}
-    doubtful = []
+    doubtful, ends = [], 0
     for at in range(WAL_HEADER, len(wal) - FRAME + 1, FRAME):
         if wal[at + 8 : at + 16] != salts:  # of the round before; what it says is in the database
             continue
@@ -69,13 +74,14 @@ def journal(wal: bytes) -> Journal:
             whole = struct.pack(">2I", *sums) == wal[at + 16 : place]
         if not whole:
             doubtful.append(place)
+            ends += wal[at + 4 : at + 8] != bytes(4)
             continue
         number, commit = struct.unpack(">2I", wal[at : at + 8])
         waiting[number] = place
         if commit:
             pages |= waiting
             waiting = {}
-    return Journal(pages, (*waiting.values(), *doubtful))
+    return Journal(pages, (*waiting.values(), *doubtful), ends)
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

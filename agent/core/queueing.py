@@ -1,7 +1,9 @@
 """How the track lane drains: how large a batch, when, and what an ack means for it.
 
 Rules: one batch in flight. A batch holds at most `SHARE_S` of the measured throughput, and the pause behind it keeps the
-lane at `DUTY` of it; the pause is as long as the batch itself when live acks have slowed down. A batch that was
+lane at `DUTY` of it; the pause is as long as the batch itself when live acks have slowed down. What is measured is how
+long the line was busy: the answer's time less the round trip of something small. Otherwise each batch on a long line would be
+smaller than the one before it, down to the least. A batch that was
 refused is cut in half; one row that is refused again and again waits like full jitter, 1 s doubling to 60 s. Without an answer in `answer_ms` the same rows are sent again.
 """
 
@@ -35,7 +37,8 @@ class Flight:
 class Track:
     """State of the lane: the batch in flight, how many rows the next may have, when it may go.
 
-    `refused` is the seq of the one row that was refused last, `refusals` how often in a row.
+    `refused` is the seq of the one row that was refused last, `refusals` how often in a row. `round_trip_ms` is that of
+    something small, 0 while nobody knows.
     """
 
     flight: Flight | None = None
@@ -44,6 +47,7 @@ class Track:
     answer_ms: int = 10_000
     refused: int = 0
     refusals: int = 0
+    round_trip_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,12 @@ def sent(track: Track, first: int, last: int, now_ms: int, *, items: int | None 
     return replace(track, flight=Flight(first, last, now_ms, items))
 
 
+def heard(track: Track, took_ms: int) -> Track:
+    """Something small was acknowledged after this time. Some wait behind a batch: the shortest counts, and ages slowly."""
+    known = track.round_trip_ms
+    return replace(track, round_trip_ms=min(took_ms, known + known // 16 + 1) if known else max(1, took_ms))
+
+
 def answered(track: Track, ack: Ack, now_ms: int, *, chance: float, live_slow: bool = False) -> Track:
     """The hub has answered the batch in flight, with its mark or with a refusal.
 
@@ -80,8 +90,9 @@ def answered(track: Track, ack: Ack, now_ms: int, *, chance: float, live_slow: b
         return track
     took_ms = max(1, now_ms - flight.sent_at_ms)
     rows = flight.rows
-    limit = max(FIRST_ROWS, min(MAX_ROWS, round(rows / took_ms * 1000.0 * SHARE_S)))
-    pause_ms = took_ms if live_slow else round(took_ms * (1.0 / DUTY - 1.0))
+    busy_ms = max(took_ms / 2.0, took_ms - track.round_trip_ms)
+    limit = max(FIRST_ROWS, min(MAX_ROWS, round(rows / busy_ms * 1000.0 * SHARE_S)))
+    pause_ms = took_ms if live_slow else max(0, round(busy_ms / DUTY) - took_ms)
     return replace(track, flight=None, limit=limit, not_before_ms=now_ms + pause_ms, refused=0, refusals=0)
 
 

@@ -21,27 +21,27 @@ WORDS = {"live": corpus.lives, "event": corpus.events, "cmd": corpus.outcomes}
 PATIENCE_S = 15.0
 
 
-async def through_the_broker(folder: Path, payloads: int, seed: int) -> dict[str, object]:
+async def through_the_broker(folder: Path, payloads: int, seed: int, *, guests: int = GUESTS) -> dict[str, object]:
     """So many payloads; raises AssertionError when a rule is broken. Gives what was done."""
     broker = Mosquitto(folder / "broker")
     hub, chance = broker.hub(folder / "hub"), random.Random(seed)
-    names = [f"gw-guest-{i}" for i in range(GUESTS)]
+    names = [f"gw-guest-{i}" for i in range(guests)]
     for name in names:
         await hub.command("vehicle", "add", name[3:])
         await hub.command("device", "add", name, "--vehicle", name[3:], "--secret-out", str(folder / name))
     await broker.furnish(hub)
     await broker.process.start()
-    guests: list[Guest] = []
+    visitors: list[Guest] = []
     try:
         await hub.start()
-        guests += [await Guest.login(broker.url, name, folder / name) for name in names]
+        visitors += [await Guest.login(broker.url, name, folder / name) for name in names]
         told = await asyncio.gather(
-            *(_visit(guest, payloads // GUESTS, random.Random(chance.random()), hub) for guest in guests)
+            *(_visit(guest, payloads // guests, random.Random(chance.random()), hub) for guest in visitors)
         )
         assert hub.process.running
         assert "Traceback" not in hub.process.log.read_text(encoding="utf-8", errors="replace")
     finally:
-        for guest in guests:
+        for guest in visitors:
             await guest.leave()
         await hub.process.stop()
         await broker.process.stop()

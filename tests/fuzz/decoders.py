@@ -196,7 +196,7 @@ KEYS = tuple(
 DECODERS: tuple[Decoder, ...] = (
     Decoder("live", 16, corpus.lives, live, words=KEYS),
     Decoder("track", 16, corpus.tracks, track, corpus.sealed, words=KEYS),
-    Decoder("tiles", 4, lambda: (bytes(40), bytes(range(7, 47)), bytes(range(40, 0, -1))), tiles),
+    Decoder("tiles", 4, lambda: (bytes((2, 0, 0, 7, 3)), bytes((1, 1, 1, 0, 1, 2, 1, 4)), bytes(range(40, 0, -1))), tiles),
     Decoder("event", 10, corpus.events, event, words=KEYS),
     Decoder("status", 8, corpus.statuses, lambda p: settled(codec.decode_status, codec.encode_status, p)),
     Decoder("cmd", 6, corpus.outcomes, lambda p: settled(codec.decode_outcome, codec.encode_outcome, p)),

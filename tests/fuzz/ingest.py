@@ -99,11 +99,10 @@ class Ingesting:
         """What is good is taken, whatever came before it."""
         self.yard.at_ms += 20 * ROUND_MS
         wanted: dict[str, tuple[str, int]] = {}
-        for device, place in self.places.items():
-            if place.last > MAX_SEQ - 100:
-                self.places[device] = place = Place(
-                    a_store()
-                )  # its numbers are at their end: a device begins a new store
+        for device in DEVICES:
+            if self.places[device].last > MAX_SEQ - 100:
+                self.places[device] = Place(a_store())  # its numbers are at their end: a device begins a new store
+            place = self.places[device]
             batch = following(place, n=3, at_ms=self.yard.at_ms)
             wanted[device] = (place.store, batch.last)
             self._send(device, "track", encode_batch(batch))

@@ -91,9 +91,9 @@ def links_lost(yard: Yard) -> int:
     return yard.gateway.agent.log.read_text(encoding="utf-8", errors="replace").count("link.down")
 
 
-def judge(outcome: Outcome, fault: Fault, *, spread_s: float) -> list[str]:
-    """What was not as it must be."""
-    limit_s = BACK_S + (spread_s if fault.name in {"resets", "refused"} else 0.0)
+def judge(outcome: Outcome, fault: Fault, *, spread_s: float, slack_s: float = 0.0) -> list[str]:
+    """What was not as it must be. `slack_s` is for machines that have much else to do."""
+    limit_s = BACK_S + slack_s + (spread_s if fault.name in {"resets", "refused"} else 0.0)
     wrong = []
     if outcome.back_s > limit_s:
         wrong.append(f"{fault.name}: back after {outcome.back_s:.2f} s, wanted {limit_s:g}")

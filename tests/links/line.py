@@ -8,7 +8,6 @@ import contextlib
 import random
 import socket
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -178,21 +177,23 @@ class ProxyLine:
         if reader.at_eof():
             raise EOFError
 
+    def _stuck(self, *, up: bool) -> bool:
+        return self.shape.dead or (self.shape.mute and not up)
+
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
         gate, now = Gate(), asyncio.get_running_loop().time
         while chunk := await reader.read(1448):
-            while self.shape.dead or (self.shape.mute and not up):
+            while self._stuck(up=up):
                 await self._passable(reader)
             shape = self.shape
-            due = gate.leaves_at(len(chunk) + 52, now(), shape, bps=shape.deaf_bps if up else 0.0) or gate.free_at
+            leaves = gate.leaves_at(len(chunk) + 52, now(), shape, bps=shape.deaf_bps if up else 0.0)
+            due = gate.free_at if leaves is None else leaves
             again_s = 0.2
             while self._chance.random() < shape.loss and again_s < 2:
                 due, again_s = due + again_s, again_s * 2
             gate.last_at = max(gate.last_at, due)
             await asyncio.sleep(due - now())
-            while self.shape.dead or (self.shape.mute and not up):
+            while self._stuck(up=up):
                 await self._passable(reader)
             writer.write(chunk)
             await writer.drain()
-
-

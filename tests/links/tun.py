@@ -97,7 +97,8 @@ class TunLine:
             asyncio.get_running_loop().remove_reader(end)
             os.close(end)
         self._ends = []
-        subprocess.run(["ip", "netns", "delete", self._name], check=False)
+        ending = await asyncio.create_subprocess_exec("ip", "netns", "delete", self._name)
+        await ending.wait()
 
     def up(self) -> None:
         """Good as new; what stands in a queue is forgotten."""

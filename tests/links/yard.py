@@ -28,14 +28,14 @@ IDENTITY, VEHICLE = "gw-line-1", "line-1"
 
 @dataclass(slots=True)
 class Yard:
-    """One vehicle behind a line. `sos_at` is when each SOS reached the stream, by its seq."""
+    """One vehicle behind a line. `sos_at` is when each SOS reached the stream, by the word that it carries."""
 
     line: Line
     hub: Hub
     gateway: Gateway
     token: str = ""
     watched: Watched = field(default_factory=Watched)
-    sos_at: dict[int, int] = field(default_factory=dict)
+    sos_at: dict[str, int] = field(default_factory=dict)
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     async def follow_vehicle(self) -> None:
@@ -52,7 +52,7 @@ class Yard:
             await stream.send({"op": "sub", "id": 2, "topic": "events", "kinds": ["sos"]})
             async for frame in stream:
                 if frame.get("op") == "event":
-                    self.sos_at.setdefault(frame["seq"], clock.utc_ms())
+                    self.sos_at.setdefault(str(frame["detail"].get("call")), clock.utc_ms())
 
     async def lives_since(self, at_ms: int, *, made_ms: int | None = None, within_s: float = 90.0) -> int:
         """When the first live message came after a time, made after it too (but for a little)."""
@@ -136,7 +136,18 @@ async def yard(
     made = Yard(line, hub, gateway)
     with ExitStack() as stack:
         try:
-            await gateway.introduce(hub)
+            await hub.command("vehicle", "add", VEHICLE)
+            await hub.command(
+                "device",
+                "add",
+                IDENTITY,
+                "--vehicle",
+                VEHICLE,
+                "--secret-out",
+                str(gateway.secret),
+                "--from",
+                "2020-01-01",
+            )
             outer = await _broker(broker, hub, folder, host=line.broker_host, port=port, stack=stack)
             await hub.start()
             gateway.mqtt = await line.start(outer or int(hub.mqtt.rpartition(":")[2]))

@@ -47,7 +47,7 @@ class _Judge:
         marks = [one for one in life.log.marks if one[0] <= at]
         self.marks = {
             kind: [what for _, mark, what in marks if mark == kind]
-            for kind in ("state", "event", "told", "hub", "made")
+            for kind in ("state", "event", "told", "hub", "made", "side")
         }
         self.last: State | None = self.marks["state"][-1] if self.marks["state"] else None
         later = life.log.marks[len(marks) :]
@@ -60,7 +60,7 @@ class _Judge:
 
     async def look(self, *, goes_on: bool) -> None:
         side, began = read_side(self.path.with_suffix(".store")), time.perf_counter()
-        if self.last is not None:
+        if self.marks["side"]:
             self.expect(side is not None, "the side file is gone or torn")
         try:
             box = await SqliteOutbox.open(self.path, now=NOW)

@@ -82,7 +82,7 @@ class Life:
     hub: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
-class _Clock:
+class Clock:
     """Time goes by when told so. `told` says whether anybody knows UTC."""
 
     basis = Basis.GNSS
@@ -117,6 +117,13 @@ def small(chance: random.Random, bug: str = "") -> Iterator[None]:
         stack.enter_context(patch.object(sqlite_salvage, "PAUSE_S", 0.0))
         stack.enter_context(patch.object(sqlite_salvage, "RECORDS_AT_ONCE", 25))
         stack.enter_context(patch.dict(SQL, {"pragmas": pragmas}))
+        yield
+
+
+@contextlib.contextmanager
+def small_disk(log: Log) -> Iterator[None]:
+    """The real outbox, on a disk that is listened to."""
+    with small(random.Random(1)), observed(log), patch.object(sqlite_disk, "os", Hands(log)):
         yield
 
 
@@ -158,7 +165,7 @@ async def live(seed: int, folder: Path, *, bug: str = "", steps: int = 45) -> Li
 class _One:
     def __init__(self, made: Life, path: Path, chance: random.Random) -> None:
         self.made, self.log, self.path, self.chance = made, made.log, path, chance
-        self.clock = _Clock()
+        self.clock = Clock()
         self.box: SqliteOutbox
         self.recorder: Recorder
         self.lat = 41.0
@@ -189,6 +196,7 @@ class _One:
     async def open(self) -> None:
         self.box = await SqliteOutbox.open(self.path, now=self.clock.now())
         self.log.mark("state", await state_of(self.box._db))
+        self.log.mark("side")
         self.recorder = Recorder(self.box, self.clock, watch=Watch("agent", HAPPENINGS), commit_ms=1000 * WINDOW_S)
         self.recorder.on_event = self.on_event
 

@@ -5,12 +5,15 @@ gives files as a power cut might leave them: what was synced is there; of the re
 be shorter than they were; names that were made, moved or removed since their folder was last synced may be as before.
 """
 
+import errno
 import os
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.power import vfs
 
 SECTOR = 512
 KEEP = (0.0, 0.1, 0.5, 0.9, 1.0)
@@ -100,17 +103,73 @@ class Hands:
 
     def replace(self, path: Path, to: Path) -> None:
         _heed(self._log.rename(str(path), str(to)))
-        os.replace(path, to)
+        path.replace(to)
 
     def unlink(self, path: Path) -> None:
         if Path(path).exists():
             _heed(self._log.delete(str(path)))
-        os.unlink(path)
+        path.unlink()
 
 
-def _heed(errno: int) -> None:
-    if errno:
-        raise OSError(errno, os.strerror(errno))
+ERRNO = {vfs.FULL: errno.ENOSPC, vfs.READONLY: errno.EROFS}
+
+
+def _heed(code: int) -> None:
+    if code:
+        number = ERRNO.get(code, errno.EIO)
+        raise OSError(number, os.strerror(number))
+
+
+@dataclass(slots=True)
+class Fault:
+    """From the `first` call of one of these kinds on, so many fail with SQLite's code; `healed` ends it."""
+
+    kinds: frozenset[str]
+    first: int
+    times: int
+    code: int
+    met: int = 0
+    struck: int = 0
+    healed: bool = False
+
+    def strikes(self, kind: str) -> int:
+        """The code for this call; 0 if it goes well."""
+        if self.healed or kind not in self.kinds:
+            return 0
+        self.met += 1
+        if not self.first <= self.met < self.first + self.times:
+            return 0
+        self.struck += 1
+        return self.code
+
+
+class Failing(Log):
+    """A log of a disk that fails now and then. After a failed sync nothing of what was written before it gets to the disk."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__()
+        self.fault = fault
+
+    def write(self, path: str, at: int, data: bytes) -> int:
+        return self.fault.strikes("write") or super().write(path, at, data)
+
+    def truncate(self, path: str, size: int) -> int:
+        return self.fault.strikes("truncate") or super().truncate(path, size)
+
+    def sync(self, path: str) -> int:
+        if code := self.fault.strikes("sync"):
+            self.entries.append(("sync-failed", path, None, None))
+            return code
+        return super().sync(path)
+
+    def create(self, path: str) -> int:
+        return self.fault.strikes("create") or super().create(path)
+
+    def delete(self, path: str) -> int:
+        return self.fault.strikes("delete") or super().delete(path)
+
+    def rename(self, path: str, to: str) -> int:
+        return self.fault.strikes("rename") or super().rename(path, to)
 
 
 @dataclass(slots=True, eq=False)
@@ -188,6 +247,8 @@ class Disk:
         elif what == "sync":
             if path in self._names:
                 self._names[path].sync()
+        elif what == "sync-failed":
+            self._names[path].since.clear()
         elif what == "sync-folder":
             for each in self._since:
                 _name(self._safe, *each)
@@ -195,6 +256,10 @@ class Disk:
         else:
             self._since.append((what, path, one))
             _name(self._names, what, path, one)
+
+    def safe(self) -> dict[str, bytes]:
+        """What must be there, and nothing else."""
+        return {path: bytes(inode.safe) for path, inode in self._safe.items()}
 
     def cut(self, chance: random.Random) -> dict[str, bytes]:
         """Files by path, as they may be after the power was cut here."""

@@ -4,6 +4,7 @@ import contextlib
 import random
 import sqlite3
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from hub.adapters.store.sql import SqlStore
@@ -85,7 +86,7 @@ def _promised(now: Tables, acks: list[tuple[str, object]]) -> list[str]:
         spans = sorted(
             row[3:5] for name in ("track_chunk", "quarantine") for row in now[name] if row[1:3] == (device, STORE)
         )
-        if any(a[1] >= b[0] for a, b in zip(spans, spans[1:], strict=False)):
+        if any(a[1] >= b[0] for a, b in pairwise(spans)):
             wrong.append("chunks overlap")
         booked = sum(row[3] for row in now["ledger"] if row[0] == device and row[2] == "lost:hub-rollback")
         have, mark = sum(last - first + 1 for first, last in spans) + booked, marks.get((device, STORE), 0)

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from sqlalchemy import event
+
 from hub.adapters.store import database
 from hub.adapters.store.database import Database
 from hub.adapters.store.sql import SqlStore
@@ -48,7 +50,7 @@ class Life:
 
 def tables_of(db: sqlite3.Connection) -> Tables:
     """All that counts."""
-    return {name: db.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall() for name in TABLES}  # noqa: S608  # constants
+    return {name: db.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall() for name in TABLES}  # constants
 
 
 async def _made(folder: Path) -> None:
@@ -63,7 +65,7 @@ async def people(store: SqlStore) -> None:
     await store.add_fleet("main", T0)
     for device, vehicle in zip(DEVICES, ("van-1", "van-2"), strict=True):
         await store.add_vehicle(vehicle, "main", name=vehicle.title(), tags=["cooled"], now_ms=T0)
-        await store.add_device(device, vehicle, password_hash="H", valid_from_ms=T0 - 1000, now_ms=T0)  # noqa: S106  # none
+        await store.add_device(device, vehicle, password_hash="H", valid_from_ms=T0 - 1000, now_ms=T0)  # none
 
 
 @cache
@@ -116,7 +118,7 @@ def _listening(log: Log, path: Path, bug: str) -> Iterator[None]:
         def connected(connection: Any, _record: object) -> None:
             connection.cursor().execute(f"PRAGMA synchronous={bug}")
 
-        database.event.listen(made.sync_engine, "connect", connected)
+        event.listen(made.sync_engine, "connect", connected)
         return made
 
     with observed(log), patch.object(Database, "writing", told), contextlib.ExitStack() as stack:
@@ -160,7 +162,7 @@ class _One:
             await people(self.store)
         yard = self.yard
         yard.store = self.store  # type: ignore[assignment]  # the same port
-        yard.ingest._store = _Hasty(self.store, self.acks) if self.bug == "ack-early" else self.store  # type: ignore[assignment]  # likewise
+        yard.ingest._store = _Hasty(self.store, self.acks) if self.bug == "ack-early" else self.store
         yard.ingest.bulk = yard.ingest.fast = self.acks
         await yard.start("track", "word")
         acts = {
@@ -265,8 +267,8 @@ class _Hasty:
         return getattr(self._store, name)
 
     async def append(self, batches: Sequence[Incoming]) -> list[Outcome]:
-        from wire.codec import encode_ack  # noqa: PLC0415  # only for the planted bug
-        from wire.messages import Ack  # noqa: PLC0415  # likewise
+        from wire.codec import encode_ack  # only for the planted bug
+        from wire.messages import Ack  # likewise
 
         for one in batches:
             told = Ack(one.header.store, one.header.last, one.header.after)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.power import agent_judge, agent_life, hub_judge, hub_life
 
 CUTS_A_LIFE = 60
-MEMORY = Path("/dev/shm")  # noqa: S108  # a file system in memory, where there is one
+MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
 
 
 @dataclass(slots=True)

@@ -96,7 +96,7 @@ def two_in_flight() -> AbstractContextManager[Any]:
 
     async def send_batch(session: Session, up: lanes.Uplink) -> None:
         batch = await cut(up.outbox, queueing.batch_rows(up.track, up.saving))
-        up.outbox.sent = max(up.outbox.sent, batch.last)
+        await up.outbox.going(batch.last)
         await lanes.patiently(session.publish("track", encode_batch(batch)), session, up)
         up.track = queueing.sent(up.track, batch.first, batch.last, up.clock.mono_ms())
 

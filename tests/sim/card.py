@@ -35,7 +35,6 @@ class Card(MemoryOutbox):
     def survivor(self) -> "Card":
         """What is left of it after a crash. `truth` goes on; what the zombies write into the old one is nothing."""
         left: Card = copied(self)
-        left.sent = 0
         left._whole = False
         left.truth, left.kinds = self.truth, self.kinds
         self.truth, self.kinds = dict(self.truth), dict(self.kinds)
@@ -44,7 +43,7 @@ class Card(MemoryOutbox):
     def clone(self) -> "Card":
         """Another card with the same content, and with a truth of its own from now on."""
         twin: Card = copied(self)
-        twin.sent, twin._whole = 0, False
+        twin._whole = False
         return twin
 
     async def put(self, records: Sequence[Record]) -> list[Stored]:
@@ -60,6 +59,11 @@ class Card(MemoryOutbox):
     def _know(self, one: Stored, number: int) -> None:
         self.truth[self.store, one.seq] = (number, one.body)
         self.kinds[number] = one.kind
+
+    async def going(self, last: int) -> None:
+        if last > self.sent:
+            await self.rig.step("going")
+        await super().going(last)
 
     async def settle(self, upto: int, h: str) -> Settled:
         await self.rig.step("settle")

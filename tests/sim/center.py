@@ -102,6 +102,7 @@ class Hub:
         """Yesterday's backup takes the place of the store."""
         if self.backup is not None:
             self.crash(self.rng.uniform(1.0, 30.0))
+            self.world.oracle.rolled_back(self.store, self.backup)
             self.store = copied(self.backup)
             self.store.down = False
 

@@ -18,6 +18,7 @@ from wire.predict import predict
 from wire.track import decode_header
 
 if TYPE_CHECKING:
+    from tests.sim.center import SimStore
     from tests.sim.vehicle import Rig
     from tests.sim.world import World
 
@@ -67,6 +68,7 @@ class Oracle:
         self.shared: set[int] = set()
         self.gone: set[int] = set()
         self.rolled: set[int] = set()
+        self.rolled_off: set[int] = set()
         self.senders: dict[tuple[str, str, int, int, str], Truth] = {}
         self.tellers: dict[tuple[str, str, int], Truth] = {}
         self.high: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -174,6 +176,16 @@ class Oracle:
             held = 0 if mark is None else mark.last
             self.check("ack after commit", ack.upto <= held, f"{device}: acked {ack.upto}, held {held}")
             self.high[device, ack.store] = max(self.high[device, ack.store], held)
+
+    def rolled_back(self, store: "SimStore", backup: "SimStore") -> None:
+        """What the hub held, and acknowledged perhaps, and has lost by going back."""
+        kept = {id(batch) for batch in backup._batches}
+        for batch in store._batches:
+            one = batch.header
+            truth = self.senders.get((batch.device, one.store, one.first, one.last, one.checksum), {})
+            if id(batch) not in kept:
+                seqs = range(one.first, one.last + 1)
+                self.rolled_off |= {truth[one.store, seq][0] for seq in seqs if (one.store, seq) in truth}
 
     async def look(self) -> None:
         """What can be asked at any time."""

@@ -16,8 +16,6 @@ from wire.track import decode_batch
 if TYPE_CHECKING:
     from tests.sim.world import World
 
-SMALL_BYTES = 1_000_000
-
 
 class Found:
     """Where each record is, by its number."""
@@ -42,12 +40,11 @@ def judge(world: "World") -> None:
     for rig in world.rigs:
         numbers |= rig.card.kinds
     two = world.happened["cloned card"] or world.happened["older card"]
-    astray = two and (world.happened["hub rollback"] or world.plan.card_bytes < SMALL_BYTES)
     for number, kind in numbers.items():
-        if astray and number not in oracle.gone and not found.placed[number] + found.told[number]:
-            # Known: the hub lost it, the card had it acknowledged, and the store has forked before it could come again;
-            # or the mark of the other card fell on a record that was thinned here, and was believed.
-            world.count("KNOWN: two cards of one identity, and a roll-back or thinning: in no book")
+        nowhere = number not in oracle.gone and not found.placed[number] + found.told[number]
+        if two and nowhere and number in oracle.rolled_off:
+            # Known: the hub lost it, the card had it acknowledged, and the store has forked before it could come again.
+            world.count("KNOWN: two cards of one identity, and what a hub had lost by a roll-back: in no book")
             continue
         _record(oracle, number, kind, found)
     oracle.check("nothing falls over", True)

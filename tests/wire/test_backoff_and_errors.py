@@ -12,6 +12,7 @@ def test_full_jitter() -> None:
 def test_errors() -> None:
     assert str(DecodeError("missing", "lat", "x")) == "lat: missing (x)"
     assert str(DecodeError("missing")) == "missing"
+    assert str(DecodeError("format", "x", "a \ud800 b")) == "x: format (a ? b)", "it can always be printed"
     assert str(SettingsError(["a", "b"])) == "a\nb"
     assert issubclass(LinkDownError, UnavailableError)
     statuses = [e.exit_status for e in (DecodeError, LinkDownError, ServerDownError, RefusedError, SettingsError)]

@@ -32,6 +32,7 @@ LIVES = [
            b'"a":-0.4,"w":2.1,"eps":10}'),
     (FULL, b'{"v":1,"t":1760000000000,"lat":-30.5,"lon":-114.25,"spd":0,"crs":0,"eps":5.5,"rpm":1800,"ign":1,"q":3,'
            b'"drv":"d-7"}'),
+    (Live(5, 1, 2, heartbeat_s=900), b'{"v":1,"t":5,"lat":1,"lon":2,"spd":0,"crs":0,"eps":10,"hb":900}'),
 ]  # fmt: skip
 EVENTS = [
     Event(7, 1_760_000_000_000, "sos", 30.5, 114.5, {"by": "button"}),
@@ -56,6 +57,19 @@ STATUSES = [
 def test_live_both_ways(live: Live, payload: bytes) -> None:
     assert encode_live(live) == payload
     assert decode_live(payload) == live
+
+
+def test_what_rounds_to_nothing_is_not_told() -> None:
+    once = encode_live(Live(5, 1, 2, accel_mps2=0.001, turn_dps=-0.01))
+    assert encode_live(decode_live(once)) == once == encode_live(Live(5, 1, 2))
+
+
+@pytest.mark.parametrize("value", [b"1e999", b'[1,{"y":-1e999}]'])
+def test_endless_numbers_in_a_detail_are_refused(value: bytes) -> None:
+    """They do not say that they are endless, and could not be written again."""
+    payload = encode_event(STORE, Event(7, 5, "sos", detail={"x": "here"}))
+    with pytest.raises(DecodeError, match="d: not-finite"):
+        decode_event(payload.replace(b'"here"', value))
 
 
 def test_a_course_that_rounds_up_to_north_is_north() -> None:
@@ -105,6 +119,8 @@ def test_every_cut_is_refused(decode: Callable[[bytes], object], payload: bytes)
     [
         (b"\xff\xfe", "not-json"),
         (b'{"v":"\\ud800"}', "not-json"),  # half of a surrogate pair
+        (b'{"v":"\xed\xa0\x80"}', "not-json"),  # the same as bytes
+        ('{"v":1}'.encode("utf-16-le"), "not-json"),
         (b'{"v":"\\ud83d\\ude00"}', "not-a-number"),  # a whole one
         (b"[1]", "not-an-object"),
         (b"[" * 5000, None),

@@ -138,6 +138,7 @@ ONE = {"t": [1], "la": [5], "lo": [6]}
         ONE | {"e": [[0, 1, "x", None, None, {}]], "x": [[0, 0, "y", {}]], "t": [], "la": [], "lo": []},
         {"e": [[0, 1, "x", None, None, {}], [0, 1, "x", None, None, {}]]},
         {"x": [[0, 0, "y", {}], [0, 0, "z", {}]]},
+        {"x": [[1, 1, "y", {}], [1, 1, "z", {}]]},  # the range is covered by number, and its first seq by nothing
     ],
 )
 def test_what_does_not_tile_is_refused(body: dict[str, object]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy import URL, Connection, event, inspect, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -22,6 +24,14 @@ DOWN: tuple[type[BaseException], ...] = (OperationalError, InterfaceError, PoolT
 AWAY, SAID_NO = frozenset({"08", "53", "57"}), frozenset({"28", "3D"})
 """Classes of SQLSTATE: connection, resources, operator; and who is not let in, or asks for a database that is none."""
 MIGRATION_LOCK = 7_031_873
+DOUBTFUL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+CURES = {
+    sqlite3.SQLITE_FULL: "make room on this disk",
+    sqlite3.SQLITE_READONLY: "the file system is read-only: see dmesg for why, then mount it writable again",
+    sqlite3.SQLITE_CANTOPEN: "see that the folder is there and the hub's user may write in it",
+    sqlite3.SQLITE_IOERR: "the storage fails: see dmesg; the hub tries on by itself",
+}
+"""What to do about a disk, by SQLite's primary code. After some of them nobody knows what is on it."""
 
 
 class Database:
@@ -34,6 +44,7 @@ class Database:
         self._writer: AsyncEngine | None = None
         self._reader: AsyncEngine | None = None
         self._writes = asyncio.Lock()
+        self._doubtful = False
         self._down = DOWN if url is None else (*DOWN, *_postgres_down())
         self._faults: tuple[type[BaseException], ...] = (*self._down, DBAPIError)
 
@@ -44,7 +55,7 @@ class Database:
 
     def insert(self, table: Any) -> Any:
         """An insert of the dialect, that knows ON CONFLICT."""
-        return postgresql.insert(table) if self.is_postgres else sqlite.insert(table)
+        return postgresql.insert(table) if self.is_postgres else sqlite_dialect.insert(table)
 
     @property
     def place(self) -> str:
@@ -96,7 +107,7 @@ class Database:
                 os.close(
                     os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
                 )  # the folder may be one that others can read
-            self._writer = _sqlite_engine(self._path, size=1, begin="BEGIN IMMEDIATE", read_only=False)
+            self._writer = _sqlite_writer(self._path)
             self._reader = _sqlite_engine(self._path, size=4, begin="BEGIN", read_only=True)
 
     async def _prepare(self, *, make: bool) -> bool:
@@ -127,12 +138,39 @@ class Database:
                 async with self._writer.begin() as tx:
                     yield tx
             else:
-                async with self._writes, self._writer.begin() as tx:
-                    yield tx
+                async with self._writes:
+                    await self._trusted()
+                    async with self._writer.begin() as tx:
+                        yield tx
         except self._faults as error:
             if not self._is_away(error):
                 raise
-            raise UnavailableError(f"the store does not answer: {_short(error)}") from error
+            self._doubtful |= not self.is_postgres and _code(error) in DOUBTFUL
+            raise UnavailableError(self._told(error)) from error
+
+    async def _trusted(self) -> None:
+        """After SQLite's disk has failed: a fresh handle, and all that was committed written again before anything else.
+
+        Nobody knows what of the journal is on the disk after a failed fsync, and the next one that succeeds says nothing about it.
+        """
+        if not self._doubtful or self._writer is None:
+            return
+        old, self._writer = self._writer, _sqlite_writer(self._path)
+        await old.dispose()
+        async with self._writer.connect() as handle:
+            raw = (await handle.get_raw_connection()).driver_connection
+            try:
+                ((busy, *_),) = await raw.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]  # it is there
+            except sqlite3.Error as error:
+                raise UnavailableError(self._told(error)) from error
+        if busy:
+            raise UnavailableError("the store's disk has failed, and who reads keeps it from being made safe yet")
+        self._doubtful = False
+
+    def _told(self, error: BaseException) -> str:
+        """What, where, and what to do."""
+        cure = None if self.is_postgres else CURES.get(_code(error))
+        return f"the store does not answer: {_short(error)}" + (f"; {self.place}: {cure}" if cure else "")
 
     def _is_away(self, error: BaseException) -> bool:
         return isinstance(error, self._down) or _state(error) in {*AWAY, *SAID_NO}
@@ -160,6 +198,15 @@ def _short(error: BaseException) -> str:
     """The message without the statement and its values."""
     inner = error.orig if isinstance(error, DBAPIError) else error
     return f"{type(inner).__name__}: {str(inner)[:120]}"
+
+
+def _code(error: BaseException) -> int:
+    """SQLite's own primary code; 0 for what is none of its errors."""
+    return int(getattr(getattr(error, "orig", error), "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def _sqlite_writer(path: Path) -> AsyncEngine:
+    return _sqlite_engine(path, size=1, begin="BEGIN IMMEDIATE", read_only=False)
 
 
 def _sqlite_engine(path: Path, *, size: int, begin: str, read_only: bool) -> AsyncEngine:

@@ -25,6 +25,29 @@ def test_slow_live_acks_halve_the_pace() -> None:
     assert track.not_before_ms == 1200
 
 
+def test_a_long_line_is_not_a_slow_one() -> None:
+    """600 rows a second, 100 ms there and back: 200 ms of it are 120 rows, and the wait for the answer is pause enough."""
+    track = queueing.heard(Track(), 100)
+    for _ in range(9):
+        track = answered(sent(track, 1, track.limit, 0), Ack(S, upto=track.limit, h=S), 100 + round(track.limit / 0.6))
+    assert (track.limit, track.not_before_ms) == (120, 300)
+    unknown = answered(sent(Track(limit=120), 1, 120, 0), Ack(S, upto=120, h=S), 300)
+    assert (unknown.limit, unknown.not_before_ms) == (80, 333)
+
+
+def test_the_round_trip_is_the_shortest_of_late() -> None:
+    track = queueing.heard(Track(), 80)
+    assert track.round_trip_ms == 80
+    assert queueing.heard(track, 40).round_trip_ms == 40
+    assert queueing.heard(track, 300).round_trip_ms == 86, "one that waited behind a batch says little"
+    for _ in range(40):
+        track = queueing.heard(track, 600)
+    assert track.round_trip_ms == 600, "and another network is known after a while"
+    assert queueing.heard(Track(), 0).round_trip_ms == 1
+    mistaken = answered(sent(queueing.heard(Track(), 900), 1, 60, 0), Ack(S, upto=60, h=S), 200)
+    assert mistaken.limit == 120, "half of the time counts at least"
+
+
 def test_limits_of_a_batch() -> None:
     slow = answered(sent(Track(), 1, 60, 0), Ack(S, upto=60, h=S), 60_000)
     fast = answered(sent(Track(), 1, 60, 0), Ack(S, upto=60, h=S), 0)

@@ -106,6 +106,26 @@ def test_bodies() -> None:
     assert not sound("e", T, dump([["b", 5], "sos", None, None, {}]))
     assert not sound("e", T, dump([T, 5, None, None, {}]))
     assert not sound("x", T, dump([T, "sos", None, None, {}]))
+    assert sound("f", T, dump([T, 1, 2, *[None] * 15]))
+    assert sound("e", T, dump([T, "sos", 41.5, -96, {}]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("f", b"[5,1]"), ("f", b"[5,null,2]"), ("f", b"[5,1,null]"), ("f", b"[5,900000001,2]"), ("f", dump([5] * 19)),
+        ("f", b"{}"), ("f", b"[" * 5000), ("f", b"\xff"), ("f", "[5,1,2]".encode("utf-16-le")),
+        ("e", b'[5,"x",null,null]'), ("e", b'[5,"x",NaN,null,{}]'), ("e", b'[5,"x",null,[],{}]'), ("e", b'[5,"x",null,null,{"a":1e999}]'),
+        ("e", b'[5,"\\ud800",null,null,{}]'), ("e", b'["b","x",null,null,{}]'), ("e", b'[["b"],"x",null,null,{}]'),
+        ("e", b'[["b",1,2],"x",null,null,{}]'), ("e", b'[[1,"b"],"x",null,null,{}]'), ("e", b'[["b",true],"x",null,null,{}]'),
+    ],
+)  # fmt: skip
+def test_bodies_that_could_not_be_sent(kind: str, body: bytes) -> None:
+    assert not sound(kind, 5, body)
+    assert not sound(kind, OPEN, body)
+
+
+def test_what_was_ruined_is_told() -> None:
     for at_ms in (T, OPEN, 1 << 60):
         kind, told_ms, body, seq = told_ruined(3, at_ms)
         assert sound(kind, told_ms, body)

@@ -40,7 +40,9 @@ def test_settings_name_every_fault_at_once(tmp_path: Path) -> None:
     assert any("nam: unknown setting" in fault for fault in told.value.faults)
 
 
-@pytest.mark.parametrize(("text", "said"), [("[part", "not TOML"), ("\udcff", "not TOML")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("[part", "not TOML"), ("\udcff", "not TOML"), ("x = " + "[" * 5000, "not TOML")]
+)
 def test_what_is_not_toml(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "a.toml"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))

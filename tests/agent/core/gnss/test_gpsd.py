@@ -78,6 +78,7 @@ def test_no_sky_no_accuracy() -> None:
     [
         (without(mode=1), "no-fix"),
         (without("mode"), "no-fix"),
+        (without(mode=[]), "no-fix"),
         (without("lat"), "no-fix"),
         (without("time"), "no-date"),
         (without(time="yesterday"), "field"),

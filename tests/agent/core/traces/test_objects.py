@@ -100,6 +100,7 @@ def test_lists_within_objects() -> None:
         ('{"features": [], "a": 1}', "JSON without time"),
         ('{"geometry": {"type": "Point", "coordinates": 3}, "time": 1}', "JSON without latitude"),
         ("[" * 100_000, "not-json"),
+        ('{"type": "Feature", "geometry": {"type": {"a": 1}}}', "JSON without"),
         ("broken\n" * 30, "not-json"),
         ('[{"_type": "x", "a": 1}, {"a": {"type": "what"}, "_type": 3}]', "without a position: 3, x"),
     ],

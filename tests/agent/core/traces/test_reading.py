@@ -71,6 +71,9 @@ def test_bombs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MAX_BYTES", 1000)
     with pytest.raises(DecodeError, match="too-long"):
         unpacked(gzip.compress(bytes(2000)), "x")
+    with pytest.raises(DecodeError, match="too-long"):
+        unpacked(gzip.compress(bytes(900)) + gzip.compress(bytes(101)), "x")
+    assert unpacked(gzip.compress(bytes(900)) + gzip.compress(bytes(100)), "x") == bytes(1000)
 
 
 def test_long_text_that_is_cut_within_a_letter_is_text() -> None:
