@@ -3,8 +3,9 @@
 Rules: one batch in flight. A batch holds at most `SHARE_S` of the measured throughput, and the pause behind it keeps the
 lane at `DUTY` of it; the pause is as long as the batch itself when live acks have slowed down. What is measured is how
 long the line was busy: the answer's time less the round trip of something small. Otherwise each batch on a long line would be
-smaller than the one before it, down to the least. A batch that was
-refused is cut in half; one row that is refused again and again waits like full jitter, 1 s doubling to 60 s. Without an answer in `answer_ms` the same rows are sent again.
+smaller than the one before it, down to the least. A batch that was refused is cut in half; one row that is refused again
+and again waits like full jitter, 1 s doubling to 60 s. Without an answer in `answer_ms`, and after a link has gone, the same
+batch goes again and no other: a late answer to the first is then the answer to the second.
 """
 
 from dataclasses import dataclass, replace
@@ -38,7 +39,7 @@ class Track:
     """State of the lane: the batch in flight, how many rows the next may have, when it may go.
 
     `refused` is the seq of the one row that was refused last, `refusals` how often in a row. `round_trip_ms` is that of
-    something small, 0 while nobody knows.
+    something small, 0 while nobody knows. `again` is how large the batch was that has no answer.
     """
 
     flight: Flight | None = None
@@ -48,6 +49,7 @@ class Track:
     refused: int = 0
     refusals: int = 0
     round_trip_ms: int = 0
+    again: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Saving:
 
 def batch_rows(track: Track, saving: Saving) -> int:
     """How large a batch may be: large ones cost less. One that was refused is cut smaller all the same."""
+    if track.again is not None:
+        return track.again
     return track.limit if saving.rows is None or track.limit < FIRST_ROWS else max(track.limit, saving.rows)
 
 
@@ -93,18 +97,19 @@ def answered(track: Track, ack: Ack, now_ms: int, *, chance: float, live_slow: b
     busy_ms = max(took_ms / 2.0, took_ms - track.round_trip_ms)
     limit = max(FIRST_ROWS, min(MAX_ROWS, round(rows / busy_ms * 1000.0 * SHARE_S)))
     pause_ms = took_ms if live_slow else max(0, round(busy_ms / DUTY) - took_ms)
-    return replace(track, flight=None, limit=limit, not_before_ms=now_ms + pause_ms, refused=0, refusals=0)
+    return replace(track, flight=None, limit=limit, not_before_ms=now_ms + pause_ms, refused=0, refusals=0, again=None)
 
 
 def _refused(track: Track, flight: Flight, now_ms: int, chance: float) -> Track:
     rows = flight.rows
     if rows > 1:
-        return replace(track, flight=None, limit=rows // 2, not_before_ms=now_ms)
+        return replace(track, flight=None, limit=rows // 2, not_before_ms=now_ms, again=None)
     again = track.refusals if track.refused == flight.first else 0
     pause_ms = round(full_jitter_s(again, chance) * 1000.0)
     return replace(
-        track, flight=None, limit=1, not_before_ms=now_ms + pause_ms, refused=flight.first, refusals=again + 1
-    )
+        track, flight=None, limit=1, not_before_ms=now_ms + pause_ms, refused=flight.first, refusals=again + 1,
+        again=None,
+    )  # fmt: skip
 
 
 def overdue(track: Track, now_ms: int) -> bool:
@@ -113,5 +118,6 @@ def overdue(track: Track, now_ms: int) -> bool:
 
 
 def unlinked(track: Track) -> Track:
-    """The link is gone: nothing is in flight any more. A row that was refused keeps its pause."""
-    return replace(track, flight=None, not_before_ms=track.not_before_ms if track.refusals else 0)
+    """The link is gone, or the batch has no answer: nothing is in flight. A row that was refused keeps its pause."""
+    again = track.again if track.flight is None else track.flight.rows
+    return replace(track, flight=None, again=again, not_before_ms=track.not_before_ms if track.refusals else 0)

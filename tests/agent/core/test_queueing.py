@@ -97,3 +97,12 @@ def test_a_small_budget_makes_batches_large_but_not_one_that_was_refused() -> No
     assert queueing.batch_rows(Track(), Saving(rows=600)) == 600
     assert queueing.batch_rows(Track(limit=300), Saving(rows=60)) == 300
     assert queueing.batch_rows(Track(limit=30), Saving(rows=600)) == 30
+
+
+def test_what_has_no_answer_goes_again_as_it_was() -> None:
+    track = unlinked(sent(Track(limit=300), 1, 90, 0, items=80))
+    assert (track.again, queueing.batch_rows(track, Saving(rows=600)), track.limit) == (80, 80, 300)
+    assert unlinked(track).again == 80, "nothing was in flight"
+    assert answered(sent(track, 1, 90, 0, items=80), Ack(S, upto=90, h=S), 100).again is None
+    assert answered(sent(track, 1, 90, 0, items=80), Ack(S, bad="checksum"), 100).again is None
+    assert answered(sent(track, 1, 1, 0, items=1), Ack(S, bad="checksum"), 100).again is None
