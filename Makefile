@@ -3,6 +3,9 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 SECONDS ?= 0
 HOURS ?= 10000
+VEHICLES ?= 10000
+KILLS ?= 2000
+PAYLOADS ?= 10000000
 SETUP = VENV=$(VENV) packaging/setup.sh
 # where setup.sh puts a Node.js of its own, if the machine has none that is new enough
 export PATH := $(abspath $(VENV))/node-bin:$(PATH)
@@ -19,7 +22,7 @@ help:
 	@echo "make demo            a hub and three vehicles on real drives; SECONDS=60 ends by itself"
 	@echo "make test            set up and run the whole suite, with the static checks"
 	@echo "make lint            the static checks alone"
-	@echo "make soak            the simulation in full: HOURS=10000 driven hours with faults, from fresh seeds"
+	@echo "make soak            the proofs in full, from fresh seeds: HOURS=10000 driven, KILLS=2000, PAYLOADS=10000000"
 	@echo "make bench           figures, side by side with peers"
 	@echo "make wheel           build the wheel, pages included"
 	@echo "make lock            resolve the lock files anew"
@@ -49,7 +52,12 @@ lint:
 
 soak:
 	@$(SETUP) env-dev
+	@$(SETUP) system-test
 	$(PY) -m tests.sim --hours $(HOURS)
+	$(PY) -m tests.kills --kills $(KILLS)
+	$(PY) -m tests.fuzz --payloads $(PAYLOADS)
+	$(PY) -m tests.links --full
+	$(PY) -m tests.herd --vehicles $(VEHICLES)
 
 bench:
 	@$(SETUP) env-dev

@@ -4,10 +4,13 @@ import json
 
 from agent.core import room
 from agent.ports import Kind, Outbox, Stored
+from wire.codec import MOST_DAYS
 from wire.errors import UnavailableError
 from wire.messages import Batch, Event, Row
 from wire.schema import COLUMNS
 from wire.track import GENESIS, MAX_SPAN
+
+DAY_MS = 86_400_000
 
 
 async def cut(outbox: Outbox, limit: int) -> Batch:
@@ -29,6 +32,35 @@ async def cut(outbox: Outbox, limit: int) -> Batch:
         rows=rows, events=events, lost=tuple(one for one in lost if one.last < last.seq),
         waiting=outbox.newest - last.seq,
     )  # fmt: skip
+
+
+async def days_out(outbox: Outbox) -> tuple[tuple[int, int], ...]:
+    """Of which UTC days the records are that the hub has not committed: each day, and the last seq of it.
+
+    By a search for each midnight, because a backlog may be of weeks: records are taken to be in the order of their times.
+    One without a time counts to the day before it.
+    """
+    first, newest = max(outbox.acked + 1, outbox.low), outbox.newest
+    found: list[tuple[int, int]] = []
+    day = -1
+    while first <= newest and len(found) < MOST_DAYS:
+        day = max(day + 1, await _day_of(outbox, first))
+        low, high = first, newest
+        while low < high:
+            middle = (low + high + 1) // 2
+            if await _day_of(outbox, middle) <= day:
+                low = middle
+            else:
+                high = middle - 1
+        found.append((day, low))
+        first = low + 1
+    return tuple(found)
+
+
+async def _day_of(outbox: Outbox, seq: int) -> int:
+    """The day of the first record from a seq on; 0 when it has no time."""
+    found = await outbox.read(seq, 1)
+    return 0 if not found else (found[0].at_ms or 0) // DAY_MS
 
 
 def row_of_body(body: bytes) -> Row:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from agent.core import queueing, sampler
 from agent.core.dating import Moment
-from agent.cutting import event_of
+from agent.cutting import days_out, event_of
 from agent.flow import LiveLane, Senses, current
 from agent.ports import Clock, Outbox, Session, Stored
 from agent.recorder import Recorder
@@ -70,7 +70,6 @@ class Uplink:
     fault: str = ""
     fault_at_ms: int = 0
     live_took_ms: int = 0
-    retry_after_s: float = 0.0
     saving: queueing.Saving = field(default_factory=queueing.Saving)
     obey: Callable[[bytes], bytes | None] = lambda _command: None
     ask: Callable[[Session], None] = lambda _session: None
@@ -100,7 +99,8 @@ class Chance(Protocol):
         """Uniform in [0, 1)."""
 
 
-def status_of(up: Uplink, *, online: bool, reason: str = "link") -> Status:
+def status_of(up: Uplink, *, online: bool, reason: str = "link", days: tuple[tuple[int, int], ...] = ()) -> Status:
+    """What there is to say about this device."""
     return Status(
         online=online,
         connection=up.config.connection,
@@ -110,6 +110,7 @@ def status_of(up: Uplink, *, online: bool, reason: str = "link") -> Status:
         recorded=up.outbox.newest,
         upload_s=up.upload_s,
         reason="" if online else reason,
+        days=days,
     )
 
 
@@ -190,7 +191,8 @@ async def tell_live(session: Session, up: Uplink) -> None:
     if first is not None:
         lane.offer(first)
         await _send_live(session, up)
-    await patiently(session.publish("status", encode_status(status_of(up, online=True))), session, up)
+    status = status_of(up, online=True, days=await days_out(up.outbox))
+    await patiently(session.publish("status", encode_status(status)), session, up)
     up.nudge.set()
     while True:
         await _send_live(session, up)

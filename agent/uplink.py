@@ -66,9 +66,6 @@ def _tell(up: Uplink, name: str, error: OdographError) -> None:
 
 def _pause_s(error: UnavailableError, attempt: int, up: Uplink) -> float:
     """A link that is away is tried again soon. A server that went is left alone: its clients spread over `spread_s`."""
-    asked_s, up.retry_after_s = up.retry_after_s, 0.0
-    if asked_s:
-        return asked_s * (1.0 + 0.1 * up.chance())
     if isinstance(error, ServerDownError):
         if attempt == 0:
             return up.chance() * up.config.spread_s
@@ -173,10 +170,6 @@ async def _answers(session: Session, up: Uplink) -> None:
         except DecodeError as error:
             up.watch("ack.rejected", reason=error.reason, where=error.where)
             continue
-        if ack.retry_after_s is not None:
-            up.retry_after_s = ack.retry_after_s
-            session.drop(ServerDownError("the hub asks us to come back later"))
-            return
         if ack.store == up.outbox.store:
             await take_ack(ack, up)
         elif not up.hear(ack):
@@ -192,6 +185,9 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
         up.live.state = sampler.hub_holds(up.live.state, ack.live_ms)
     if ack.bad is not None:
         up.watch("track.bad", reason=ack.bad)
+    if ack.retry_after_s is not None:  # the track waits; link, live position and events are no burden, and stay
+        up.track = queueing.later(up.track, up.clock.mono_ms(), ack.retry_after_s * (1.0 + 0.1 * up.chance()))
+        up.watch("track.again")
     if ack.upto is not None and ack.h is not None:
         before = up.outbox.acked
         settled = await up.outbox.settle(ack.upto, ack.h)

@@ -27,6 +27,8 @@ from wire.track import GENESIS
 MOST_GROUPS = 256
 PAUSE_S = 0.5
 LINGER_S = 0.01
+LATER_S, LATER_STEP_S = 15.0, 0.1
+"""A batch without room comes again after one to two times so long; from one device to the next it is a step longer."""
 
 BULK = ("live", "track")
 WORDS = ("event", "status")
@@ -75,6 +77,7 @@ class Ingest:
         self._putting = asyncio.Lock()  # two puts at once could change places, and the older text of a state would stay
         self._poisoned = True
         self._stale = True
+        self._turned_away = 0
         self.redis_tried = False
         self.redis_fault: str | None = None
         self.store_fault: str | None = None
@@ -108,7 +111,8 @@ class Ingest:
             self._lives[came.device] = came
             self._live_came.set()
         elif came.name == "track":
-            self._queue(self._batches, came, self._limits.batches)
+            if not self._queue(self._batches, came, self._limits.batches):
+                self._no_room(came)
             self._track_came.set()
         elif came.name == OUTCOMES:
             self._one_outcome(came)
@@ -116,11 +120,20 @@ class Ingest:
             self._queue(self._words, came, self._limits.words)
             self._word_came.set()
 
-    def _queue(self, queue: deque[_Came], came: _Came, most: int) -> None:
+    def _queue(self, queue: deque[_Came], came: _Came, most: int) -> bool:
         if len(queue) < most:
             queue.append(came)
-        else:
-            self._watch("ingest.overflow", topic=came.name)
+            return True
+        self._watch("ingest.overflow", topic=came.name)
+        return False
+
+    def _no_room(self, came: _Came) -> None:
+        """Say when the batch may come again, each device another time. What no device says has no answer."""
+        store = spoken_store(came.payload)
+        if store is not None:
+            self._turned_away += 1
+            later_s = LATER_S + self._turned_away * LATER_STEP_S % LATER_S
+            self._ack(came.device, Ack(store, retry_after_s=round(later_s, 1)), self.bulk)
 
     def _ack(self, device: str, ack: Ack, down: Down) -> None:
         down.send(build(device, Way.DOWN, "ack"), encode_ack(ack))
@@ -271,7 +284,9 @@ class Ingest:
             except DecodeError as error:
                 self._watch("ingest.refused", topic="status", reason=error.reason, device=came.device, fault=error)
         try:
-            await self._store.heard([Heard(c.device, s.store, s.newest_seq, c.at_ms) for c, s in told if s.online])
+            await self._store.heard(
+                [Heard(c.device, s.store, s.newest_seq, c.at_ms, s.days) for c, s in told if s.online]
+            )
         except UnavailableError as error:
             await self._store_down(error)
         for came, status in told:

@@ -34,12 +34,13 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A device's word on how far its store goes."""
+    """A device's word on how far its store goes, and which day each of the records is of that have not come."""
 
     device: str
     store: str
     newest: int
     at_ms: int
+    days: tuple[tuple[int, int], ...] = ()
 
 
 class Ingested(Protocol):

@@ -15,6 +15,7 @@ from wire.messages import Ack, Command, CommandOutcome, Event, Live, Status
 VERSION = 1
 MAX_TIME_MS = 1 << 43
 MAX_SEQ = 1 << 53
+MOST_DAYS = 62
 _STORE_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -245,6 +246,8 @@ def encode_status(status: Status) -> bytes:
             "ver": status.version, "store": status.store, "seq": status.newest_seq,
             "rec": status.recorded, "up_s": _short(status.upload_s, 1),
         }  # fmt: skip
+        if status.days:
+            out["days"] = status.days[-MOST_DAYS:]
     elif status.reason:
         out["why"] = status.reason
     return dump(out)
@@ -271,7 +274,23 @@ def decode_status(payload: bytes) -> Status:
         newest_seq=integer(data, "seq", 0, MAX_SEQ),
         recorded=integer(data, "rec", 0, MAX_SEQ),
         upload_s=number(data, "up_s", 0, 86_400),
+        days=_days(data),
     )
+
+
+def _days(data: Mapping[str, object]) -> tuple[tuple[int, int], ...]:
+    """Pairs of a day and its last seq, the seqs rising."""
+    pairs = data.get("days") or []
+    if not isinstance(pairs, list) or len(pairs) > MOST_DAYS:
+        raise DecodeError("not-a-list", "days")
+    found: list[tuple[int, int]] = []
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise DecodeError("not-a-pair", "days")
+        one = {"day": pair[0], "days": pair[1]}
+        least = found[-1][1] + 1 if found else 1
+        found.append((integer(one, "day", 0, MAX_TIME_MS // 86_400_000), integer(one, "days", least, MAX_SEQ)))
+    return tuple(found)
 
 
 def encode_command(command: Command) -> bytes:

@@ -21,7 +21,9 @@ class DecodeError(OdographError):
         self.reason = reason
         self.where = where
         text = (f"{where}: {reason}" if where else reason) + (f" ({detail})" if detail else "")
-        super().__init__(text.encode("utf-8", "replace").decode())  # what is quoted may not be a text that can be printed
+        super().__init__(
+            text.encode("utf-8", "replace").decode()
+        )  # what is quoted may not be a text that can be printed
 
 
 class UnavailableError(OdographError):

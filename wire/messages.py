@@ -181,7 +181,10 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Presence and account of a device. An offline status of another connection id is ignored."""
+    """Presence and account of a device. An offline status of another connection id is ignored.
+
+    `days` says of which UTC days (since 1970) the records are that have not come: the day, and the last seq of it.
+    """
 
     online: bool
     connection: str
@@ -191,6 +194,7 @@ class Status:
     recorded: int = 0
     upload_s: float = 60.0
     reason: str = ""
+    days: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

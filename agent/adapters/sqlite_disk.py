@@ -1,7 +1,7 @@
 """The outbox and its disk: a damaged file is set aside, and a reserve is kept for the day when the disk is full.
 
 The reserve is a file of 1 MB beside the outbox that is given up, so that thinning has a place to write. A full disk stops even
-what would make room: the journal can't grow, and pages that are only in the journal can't go into the database. With the reserve gone both can; from then on the database may not grow, and new records take the place of thinned ones.
+what would make room: the journal can't grow, and pages that are only in the journal can't go into the database. With the reserve gone both can; from then on the database may grow by half of it, and then new records take the place of thinned ones.
 When others have made room on the disk, the reserve is filled again and the database may grow.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from agent.core.pages import journal
+from agent.core.pages import PAGE, journal
 
 RESERVE_BYTES = 1 << 20
 ROOMY_BYTES = 8 * RESERVE_BYTES
@@ -83,14 +83,17 @@ class Reserve:
                 self._capped = False
 
     async def give_up(self) -> None:
-        """Make a place for the journal, and let the database be as large as it is."""
+        """Make a place for the journal, and let the database be little larger than it is."""
         if self._capped:
             return
         with contextlib.suppress(OSError):
             remove(self._path)
         with contextlib.suppress(sqlite3.OperationalError):  # still full: what comes next says so
             await self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        await self._db.execute("PRAGMA max_page_count = 1")  # it is never less than what there is
+        async with self._db.execute("PRAGMA page_count") as cursor:
+            row = await cursor.fetchone()
+        pages = (0 if row is None else int(row[0])) + RESERVE_BYTES // 2 // PAGE
+        await self._db.execute(f"PRAGMA max_page_count = {pages}")
         self._capped = True
 
 

@@ -258,13 +258,14 @@ class Salvage:
         missing = sum(n for n, reason in gap if reason == DAMAGED)
         job = replace(job, at=max(job.at, job.newest), missing=job.missing + missing, done=True)
         runs = self._long(name, gap)
-        runs.append((gap, [self._event(name, salvaged=job.salvaged, missing=job.missing)]))
+        prev = {"prev": job.store} if job.store else {}
+        runs.append((gap, [self._event(name, salvaged=job.salvaged, missing=job.missing, **prev)]))
         await self._take_in(runs, name, job)
         self._told(name, job)
 
-    def _event(self, name: str, **counts: int) -> Record:
+    def _event(self, name: str, **told: int | str) -> Record:
         now = self._now()
-        return Record(Kind.EVENT, now, event_body(now, "outbox-damaged", (None, None), {"file": name, **counts}))
+        return Record(Kind.EVENT, now, event_body(now, "outbox-damaged", (None, None), {"file": name, **told}))
 
     async def _take_in(self, runs: list[Run], name: str, job: Job) -> None:
         jobs = self._jobs | {name: job}

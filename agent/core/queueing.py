@@ -117,6 +117,11 @@ def overdue(track: Track, now_ms: int) -> bool:
     return track.flight is not None and now_ms - track.flight.sent_at_ms >= track.answer_ms
 
 
+def later(track: Track, now_ms: int, seconds: float) -> Track:
+    """The hub has no room for the batch in flight now: the same again, but not before so many seconds are over."""
+    return replace(unlinked(track), not_before_ms=now_ms + round(seconds * 1000.0))
+
+
 def unlinked(track: Track) -> Track:
     """The link is gone, or the batch has no answer: nothing is in flight. A row that was refused keeps its pause."""
     again = track.again if track.flight is None else track.flight.rows

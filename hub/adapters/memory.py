@@ -172,12 +172,12 @@ class MemoryStore:
         return Outcome(verdict, self._marks[batch.key], lost)
 
     def _close(self, device: str, told: Closed) -> None:
-        if told.store is None:
+        if told.salvaged:
             for key in self._closed:
-                if key[0] == device:
+                if key[0] == device and told.store in {None, key[1]}:
                     self._marks[key] = replace(self._marks[key], newest=self._marks[key].last)
             return
-        key = device, told.store
+        key = device, told.store or ""
         mark = self._marks.get(key, Mark())
         newest = mark.last if told.newest is None else max(mark.newest, told.newest)
         self._marks[key], self._closed[key] = replace(mark, newest=newest), told.why
@@ -188,7 +188,7 @@ class MemoryStore:
             key = one.device, one.store
             mark = self._marks.get(key, Mark())
             if key not in self._closed:
-                self._marks[key] = replace(mark, newest=max(one.newest, mark.last), told_ms=one.at_ms)
+                self._marks[key] = replace(mark, newest=max(one.newest, mark.last), told_ms=one.at_ms, days=one.days)
 
     async def out_there(self) -> int:
         return sum(reach.out_there for reach in await self.reaches(None) if reach.closed is None)
@@ -240,7 +240,7 @@ class MemoryStore:
     async def reaches(self, devices: Collection[str] | None) -> list[Reach]:
         self._answer()
         return [
-            Reach(*key, mark.last, mark.newest, mark.told_ms, self._closed.get(key))
+            Reach(*key, mark.last, mark.newest, mark.told_ms, self._closed.get(key), mark.days)
             for key, mark in sorted(self._marks.items())
             if devices is None or key[0] in devices
         ]

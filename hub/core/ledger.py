@@ -2,13 +2,14 @@
 
 Every seq of a device's store is in exactly one of these: the ledger has a line for each that the mark has passed, and the
 device tells how far its store goes. A day is the record's own; receipts, and what can't be read, stand on the day on
-which they came; what is still out there stands on the day on which the device last told of it.
+which they came; what is still out there stands on the day that the device tells, or on the day on which it last told.
 The account of a device, over all days, says by how much it does not close, and why.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from hub.core.marks import DAY_MS
 from hub.core.registry import Registry
@@ -17,6 +18,7 @@ from wire.kinds import REASONS
 
 LOST = "lost:"
 RECEIVED = ("rows", "events", "unknown")
+OUT_THERE = "out-there"
 SILENT_MS = 15 * 60_000
 OTHER = "other"
 FIRST_DAY, LAST_DAY = -1, (1 << 31) - 1
@@ -34,7 +36,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far the hub holds a device's store, and how far it goes as the device told. `closed` says why it has ended."""
+    """How far the hub holds a device's store, and how far it goes as the device told. `closed` says why it has ended.
+
+    `days` are pairs of a UTC day and the last seq of it, for what has not come.
+    """
 
     device: str
     store: str
@@ -42,6 +47,7 @@ class Reach:
     newest: int
     told_ms: int | None
     closed: str | None = None
+    days: tuple[tuple[int, int], ...] = ()
 
     @property
     def out_there(self) -> int:
@@ -102,23 +108,22 @@ def days(
             one.notes.append(note)
         return one
 
-    for line in lines:
+    waiting = _waiting(reaches, now_ms)
+    still = [Line(device, day, OUT_THERE, n) for device, _, by_day in waiting for day, n in by_day.items()]
+    for line in chain(lines, still):
         if not first <= line.day <= last:
             continue
         if line.what.startswith(LOST):
             of(line.device, line.day).lost[line.what.removeprefix(LOST)] += line.n
         elif line.what in RECEIVED:
             of(line.device, line.day).received += line.n
-    for device, told_ms, waiting in _waiting(reaches):
+        elif line.what == OUT_THERE:
+            of(line.device, line.day).out_there += line.n
+    for device, told_ms, _ in waiting:
         day = (now_ms if told_ms is None else told_ms) // DAY_MS
         silent = told_ms is not None and now_ms - told_ms > SILENT_MS
-        if first <= day <= last and (
-            waiting or (silent and (day, _vehicle_on(registry, device, day)[0] or "") in found)
-        ):
-            one = of(device, day)
-            one.out_there += waiting
-            if silent:
-                one.notes.append(_silent(device, told_ms or 0))
+        if silent and first <= day <= last and (day, _vehicle_on(registry, device, day)[0] or "") in found:
+            of(device, day).notes.append(_silent(device, told_ms or 0))
     return [found[key] for key in sorted(found)]
 
 
@@ -182,14 +187,27 @@ def _silent(device: str, told_ms: int) -> str:
     return f"{device} has not reported since {iso(told_ms)}: what it recorded after that is not known here"
 
 
-def _waiting(reaches: Iterable[Reach]) -> list[tuple[str, int | None, int]]:
-    """By device: when it last told, and how many records of open stores have not come."""
-    told: dict[str, tuple[int | None, int]] = {}
+def _waiting(reaches: Iterable[Reach], now_ms: int) -> list[tuple[str, int | None, Counter[int]]]:
+    """By device: when it last told, and how many records of open stores have not come, by day."""
+    told: dict[str, tuple[int | None, Counter[int]]] = {}
     for one in reaches:
         if one.closed is None:
-            at_ms, n = told.get(one.device, (None, 0))
-            told[one.device] = max(at_ms or 0, one.told_ms or 0) or None, n + one.out_there
-    return [(device, at_ms, n) for device, (at_ms, n) in told.items()]
+            at_ms, days = told.get(one.device, (None, Counter()))
+            told[one.device] = max(at_ms or 0, one.told_ms or 0) or None, days + _days_of(one, now_ms)
+    return [(device, at_ms, days) for device, (at_ms, days) in told.items()]
+
+
+def _days_of(one: Reach, now_ms: int) -> Counter[int]:
+    """How many records have not come, by their day; what the device has not told a day of stands on that of its word."""
+    found: Counter[int] = Counter()
+    at = one.last
+    for day, upto in one.days:
+        if (end := min(upto, one.newest)) > at:
+            found[day] += end - at
+            at = end
+    if one.newest > at:
+        found[(now_ms if one.told_ms is None else one.told_ms) // DAY_MS] += one.newest - at
+    return found
 
 
 def _vehicle_on(registry: Registry, device: str, day: int) -> tuple[str | None, str]:

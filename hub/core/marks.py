@@ -46,13 +46,15 @@ class Verdict(StrEnum):
 class Mark:
     """Up to which seq the hub holds a device's store, and the chain hash there.
 
-    `newest` is the newest seq that the device has told of, and `told_ms` when: for the ledger, not for the verdict.
+    `newest` is the newest seq that the device has told of, and `told_ms` when, and `days` of which days
+    what has not come is: for the ledger, not for the verdict.
     """
 
     last: int = 0
     h: str = GENESIS
     newest: int = field(default=0, compare=False)
     told_ms: int | None = field(default=None, compare=False)
+    days: tuple[tuple[int, int], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +126,21 @@ def moved(batch: Incoming, mark: Mark) -> Mark:
     """The mark behind a batch that was taken. A body that was not read does not tell how much waits behind it."""
     last = batch.header.last
     newest = last + batch.waiting if batch.kind is Kind.ROWS else max(last, mark.newest)
-    return Mark(last, batch.header.after, newest, batch.received_ms)
+    return Mark(last, batch.header.after, newest, batch.received_ms, mark.days)
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
     """A device has left a store for another one. `newest` is what the store had at least; None if all of it came along.
 
-    Without a `store`, those that were open because their records were still being salvaged are done with.
+    `salvaged` says that nothing more of it will come than did; without a `store`, as older agents told it, that is so for all
+    stores that have ended.
     """
 
     store: str | None
     why: str
     newest: int | None = None
+    salvaged: bool = False
 
 
 def closed(batch: Incoming) -> list[Closed]:
@@ -146,7 +150,7 @@ def closed(batch: Incoming) -> list[Closed]:
 
 def _closed(event: Event) -> Closed | None:
     if event.kind == "outbox-damaged":
-        return Closed(None, event.kind) if "salvaged" in event.detail else None
+        return _salvaged(event) if "salvaged" in event.detail else None
     if event.kind not in {"fork", "store-new"}:
         return None
     try:
@@ -154,6 +158,13 @@ def _closed(event: Event) -> Closed | None:
     except DecodeError:  # a store that can't be has left nothing behind
         return None
     return Closed(prev, event.kind, newest if event.kind == "store-new" else None)
+
+
+def _salvaged(event: Event) -> Closed:
+    try:
+        return Closed(store_id(event.detail, "prev"), event.kind, salvaged=True)
+    except DecodeError:
+        return Closed(None, event.kind, salvaged=True)
 
 
 def alarm(batch: Incoming, mark: Mark) -> StoredEvent:

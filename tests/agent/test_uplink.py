@@ -8,7 +8,7 @@ from agent import lanes, uplink
 from agent.adapters.memory import MemoryLink, MemoryOutbox, MemorySession
 from agent.core import queueing
 from agent.core.dating import Moment
-from agent.cutting import cut
+from agent.cutting import cut, days_out
 from agent.flow import Senses, take
 from agent.lanes import Config, Uplink
 from agent.ports import Kind, Limits, Record
@@ -249,15 +249,25 @@ async def test_losses_are_told_once_and_tried_again(monkeypatch: pytest.MonkeyPa
     await stopped(task)
 
 
-async def test_the_hub_may_ask_us_to_come_back_later() -> None:
+async def test_the_hub_may_ask_to_have_the_track_later_and_link_and_events_stay() -> None:
     s = await filled()
-    up, session, later = up_of(s), MemorySession(), MemorySession()
-    task = await running(up, session, later)
-    session.inbox.put_nowait(("ack", encode_ack(Ack(box(s).store, retry_after_s=0.2))))
-    await asyncio.sleep(0.1)
-    assert names(later) == []
-    await asyncio.sleep(0.25)
-    assert "live" in names(later)
+    up, session = up_of(s), MemorySession()
+    task = await running(up, session)
+    await eventually(lambda: "track" in names(session), every_s=0.01)
+    first = session.sent[-1]
+    session.inbox.put_nowait(("ack", encode_ack(Ack(box(s).store, retry_after_s=30))))
+    await eventually(lambda: up.track.not_before_ms > s.clock.mono_ms() + 20_000, every_s=0.01)
+    await s.recorder.add_event("sos", s.vehicle.fix)
+    await eventually(lambda: "event" in names(session), every_s=0.01)
+    assert names(session).count("track") == 1
+    assert not session.lost.done()
+    up.track = queueing.unlinked(up.track)
+    await stopped(task)
+    session = MemorySession()
+    task = await running(up, session)
+    await eventually(lambda: "track" in names(session), every_s=0.01)
+    again = next(payload for name, payload in session.sent if name == "track")
+    assert decode_batch(again).rows == decode_batch(first[1]).rows, "the same batch as before"
     await stopped(task)
 
 
@@ -359,3 +369,17 @@ async def test_a_small_budget_sends_one_large_batch_an_interval() -> None:
     assert names(session).count("track") == 1, "30 wait for the next interval"
     assert up.upload_s == 600
     await stopped(task)
+
+
+async def test_the_status_says_of_which_days_the_backlog_is() -> None:
+    s = senses()
+    day_ms = 86_400_000
+    for second in (0, 1, day_ms // 1000, day_ms // 1000 + 1, 3 * day_ms // 1000):
+        s.recorder.add_fix(fix(second), s.vehicle.reading(0))
+    await s.recorder.commit()
+    first = fix(0).at_ms // day_ms
+    assert await days_out(box(s)) == ((first, 2), (first + 1, 4), (first + 3, 5))
+    box(s).acked = 3
+    assert await days_out(box(s)) == ((first + 1, 4), (first + 3, 5))
+    box(s).acked = 5
+    assert await days_out(box(s)) == ()

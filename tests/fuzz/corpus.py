@@ -91,7 +91,14 @@ def acks() -> list[bytes]:
 def statuses() -> list[bytes]:
     """Status, last will."""
     on = Status(True, "c1", "0.1.0", STORE, 10, 10, 2.0)
-    return [encode_status(on), encode_status(Status(False, "c1")), encode_status(Status(False, "c1", reason="stopped"))]
+    day = T0 // 86_400_000
+    owing = Status(True, "c1", "0.1.0", STORE, 60, 60, 2.0, days=((day - 1, 20), (day, 60)))
+    return [
+        encode_status(on),
+        encode_status(owing),
+        encode_status(Status(False, "c1")),
+        encode_status(Status(False, "c1", reason="stopped")),
+    ]
 
 
 @functools.cache

@@ -189,7 +189,9 @@ class Site:
 
     async def _all_linked(self) -> bool:
         told = await self.crowd.order("tell")
-        return sum(one["linked"] for one in told) == self.plan.vehicles and all(one["acked"] for one in told)
+        linked = sum(one["linked"] for one in told)
+        print(f"  {linked} linked, {sum(one['attempts'] for one in told)} attempts", file=sys.stderr, flush=True)
+        return linked == self.plan.vehicles and all(one["acked"] for one in told)
 
     async def start_broker(self) -> None:
         """Mosquitto with the files that the hub has made."""

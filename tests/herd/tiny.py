@@ -3,6 +3,7 @@
 import asyncio
 import struct
 from collections.abc import Callable
+from typing import Any
 
 from wire.codec import encode_status
 from wire.errors import LinkDownError, RefusedError, ServerDownError, UnavailableError
@@ -138,7 +139,8 @@ class TinySession(asyncio.Protocol):
             self._transport.close()
 
     def _end(self, error: UnavailableError) -> None:
-        for future in [self.logged_in, *self._waiting.values()]:
+        waiting: list[asyncio.Future[Any]] = [self.logged_in, *self._waiting.values()]
+        for future in waiting:
             if not future.done():
                 future.set_exception(error)
                 future.exception()

@@ -14,6 +14,7 @@ NO_STRACE = why_not()
 traced = pytest.mark.skipif(bool(NO_STRACE), reason=NO_STRACE)
 
 
+@pytest.mark.timeout(300)  # on a machine that does much else
 async def test_twenty_kills_of_agents_hub_broker_and_valkey(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     seed = secrets.randbelow(1 << 31)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from wire.codec import (
     encode_live,
     encode_outcome,
     encode_status,
+    load_object,
 )
 from wire.errors import DecodeError
 from wire.messages import Ack, Command, CommandOutcome, Event, Live, Status
@@ -50,6 +52,7 @@ STATUSES = [
     Status(online=True, connection="c1", version="0.1.0", store=STORE, newest_seq=9, recorded=9, upload_s=2.5),
     Status(online=False, connection="c1", reason="link"),
     Status(online=False, connection="c1"),
+    Status(online=True, connection="c1", version="1", store=STORE, newest_seq=9, days=((20_000, 3), (20_001, 9))),
 ]
 
 
@@ -90,6 +93,25 @@ def test_ack_both_ways(ack: Ack) -> None:
 @pytest.mark.parametrize("status", STATUSES)
 def test_status_both_ways(status: Status) -> None:
     assert decode_status(encode_status(status)) == status
+
+
+@pytest.mark.parametrize(
+    ("days", "where"),
+    [
+        (7, "days"), ([[1, 2]] * 63, "days"), ([7], "days"), ([[1]], "days"), ([[1, 2, 3]], "days"),
+        ([[1, 5], [2, 5]], "days"), ([[-1, 5]], "day"), ([[1, "x"]], "days"),
+    ],
+)  # fmt: skip
+def test_days_that_can_not_be(days: object, where: str) -> None:
+    payload = load_object(encode_status(STATUSES[0]), max_bytes=2048) | {"days": days}
+    with pytest.raises(DecodeError) as caught:
+        decode_status(dump(payload))
+    assert caught.value.where == where
+
+
+def test_of_too_many_days_the_newest_are_told() -> None:
+    days = tuple((n, n * 10 + 10) for n in range(99))
+    assert decode_status(encode_status(replace(STATUSES[0], days=days))).days == days[-62:]
 
 
 def test_a_will_with_a_strange_reason_still_says_offline() -> None:

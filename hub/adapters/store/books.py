@@ -1,5 +1,6 @@
 """The books in the store: how far devices' stores go, the ledger, and the quarantine with a second try at what is in it."""
 
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,12 +60,13 @@ class BooksPart(TrackPart):
                 "h": Mark().h,
                 "newest": one.newest,
                 "told_ms": one.at_ms,
+                "days": json.dumps(one.days) if one.days else None,
             }
             for _, one in sorted(newest.items())
         ]
         put, mark = self.insert(schema.mark), schema.mark.c
         reach = case((put.excluded.newest > mark.last, put.excluded.newest), else_=mark.last)
-        said = {"newest": reach, "told_ms": put.excluded.told_ms}
+        said = {"newest": reach, "told_ms": put.excluded.told_ms, "days": put.excluded.days}
         async with self.writing() as tx:
             await tx.execute(
                 put.on_conflict_do_update(index_elements=["device", "store"], set_=said, where=mark.closed.is_(None)),
@@ -101,7 +103,13 @@ class BooksPart(TrackPart):
         """How far the stores of these devices, or of all, are held and go."""
         mark = schema.mark.c
         rows = await self._of(select(schema.mark).order_by(mark.device, mark.store), mark.device, devices)
-        return [Reach(row.device, row.store, row.last, row.newest, row.told_ms, row.closed) for row in rows]
+        return [
+            Reach(
+                row.device, row.store, row.last, row.newest, row.told_ms, row.closed,
+                tuple((day, upto) for day, upto in json.loads(row.days or "[]")),
+            )
+            for row in rows
+        ]  # fmt: skip
 
     async def _of(self, query: Any, device: ColumnElement[str], devices: Collection[str] | None) -> list[Any]:
         """The rows of some devices: by name if they are few."""

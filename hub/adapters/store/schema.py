@@ -116,6 +116,7 @@ mark = Table(
     Column("newest", BigInteger, nullable=False, server_default="0"),
     Column("told_ms", BigInteger),
     Column("closed", String(16)),
+    Column("days", Text),
 )
 event = Table(
     "event",

@@ -164,8 +164,10 @@ class TrackPart(EventPart):
     async def _close(self, tx: AsyncConnection, device: str, told: Closed) -> None:
         """A store has ended: what it had came along, or stays open in the ledger until it was salvaged."""
         mark = schema.mark.c
-        if told.store is None:
+        if told.salvaged:
             mine = (mark.device == device) & mark.closed.is_not(None)
+            if told.store is not None:
+                mine &= mark.store == told.store
             await tx.execute(update(schema.mark).where(mine).values(newest=mark.last))
             return
         row = {"device": device, "store": told.store, "last": 0, "h": Mark().h}

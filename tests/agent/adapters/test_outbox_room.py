@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.adapters import sqlite_disk
 from agent.adapters.memory import MemoryOutbox
 from agent.adapters.outbox_file import look_into
 from agent.adapters.sqlite import SqliteOutbox
@@ -322,7 +323,8 @@ async def test_a_full_disk_gets_the_reserve_and_gives_it_back(tmp_path: Path, mo
     await box.close()
 
 
-async def test_a_full_disk_with_nothing_to_give_is_told(tmp_path: Path) -> None:
+async def test_a_full_disk_with_nothing_to_give_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_disk, "RESERVE_BYTES", 0)
     box = await SqliteOutbox.open(tmp_path / "outbox.db", now=AT)
     await box.put([sos(0)])
     async with box._db.execute("PRAGMA page_count") as cursor:

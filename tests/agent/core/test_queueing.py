@@ -69,6 +69,12 @@ def test_answers_that_are_not_for_a_batch() -> None:
     assert answered(waiting, Ack(S, upto=0, h=S), 5) == waiting, "what the hub says when the device comes online"
 
 
+def test_a_hub_without_room_gets_the_same_batch_later() -> None:
+    track = queueing.later(sent(Track(), 1, 40, 0), 100, 12.5)
+    assert (track.flight, track.not_before_ms, queueing.batch_rows(track, Saving())) == (None, 12_600, 40)
+    assert queueing.later(Track(), 100, 1.0).not_before_ms == 1_100
+
+
 def test_patience_ends() -> None:
     track = sent(Track(), 1, 2, 0)
     assert not overdue(Track(), 99_999)

@@ -41,6 +41,8 @@ async def test_how_far_a_store_goes_is_what_the_device_told_last(store: AnyStore
     await store.heard([Heard("gw-a", STORE, 40, AT + 1), Heard("gw-a", STORE, 42, AT + 2), Heard("gw-b", NEW, 7, AT)])
     assert await store.reaches(["gw-a"]) == [Reach("gw-a", STORE, 10, 42, AT + 2)]
     assert await store.out_there() == 39
+    await store.heard([Heard("gw-a", STORE, 42, AT + 2, days=((DAY - 1, 20), (DAY, 42)))])
+    assert (await store.reaches(["gw-a"]))[0].days == ((DAY - 1, 20), (DAY, 42))
     assert await store.mark("gw-b", NEW) == Mark()
     await store.heard([Heard("gw-a", STORE, 2, AT + 3)])  # a word that came late
     assert await store.reaches(["gw-a"]) == [Reach("gw-a", STORE, 10, 10, AT + 3)]
@@ -84,6 +86,17 @@ async def test_a_store_that_was_lost_is_off_until_it_is_salvaged(store: AnyStore
     assert await store.out_there() == 0
     done = Event(2, T0, "outbox-damaged", detail={"file": "x", "salvaged": 8, "missing": 0})
     await store.append([an_incoming(Batch(NEW, 2, 2, 1, h_at(1, NEW), h_at(2, NEW), events=(done,)))])
+    assert await closes(store) == (0, 0)
+
+
+async def test_of_several_lost_stores_each_is_closed_by_its_own_word(store: AnyStore) -> None:
+    await store.append([an_incoming(a_batch(1, 10, waiting=8))])
+    await store.append([first_of(Event(1, T0, "store-new", detail={"prev": STORE, "prev_seq": 12}))])
+    done = Event(2, T0, "outbox-damaged", detail={"file": "y", "salvaged": 1, "missing": 0, "prev": "ZZZZZZZZZZZ"})
+    await store.append([an_incoming(Batch(NEW, 2, 2, 1, h_at(1, NEW), h_at(2, NEW), events=(done,)))])
+    assert await closes(store) == (8, 0), "that was another one"
+    done = Event(3, T0, "outbox-damaged", detail={"file": "x", "salvaged": 8, "missing": 0, "prev": STORE})
+    await store.append([an_incoming(Batch(NEW, 3, 3, 1, h_at(2, NEW), h_at(3, NEW), events=(done,)))])
     assert await closes(store) == (0, 0)
 
 

@@ -132,3 +132,13 @@ def test_no_device_makes_up_labels() -> None:
 
 def test_an_empty_day_is_nothing() -> None:
     assert Day("van-1", 1).recorded == 0
+
+
+def test_what_is_out_there_stands_on_its_own_day() -> None:
+    waits = told(100, 350, days=((DAY - 2, 90), (DAY - 1, 200), (DAY, 300)))
+    found = days([], [waits], registry=a_registry(), **ALL)
+    assert [(one.day, one.out_there) for one in found] == [(DAY - 1, 100), (DAY, 150)], "50 came after its word"
+    assert days([], [waits], registry=a_registry(), first=DAY, last=DAY, now_ms=NOW)[0].out_there == 150
+    assert days([], [replace(waits, last=350)], registry=a_registry(), **ALL) == []
+    (short,) = days([], [replace(waits, last=290, newest=295)], registry=a_registry(), **ALL)
+    assert (short.day, short.out_there) == (DAY, 5), "less than it told: the mark went back"

@@ -160,7 +160,9 @@ def test_stores_that_have_come_to_their_end() -> None:
         Event(5, T0, "store-new", detail={"prev": "../..", "prev_seq": 40}),
         Event(6, T0, "store-new", detail={"prev": "YYYYYYYYYYY", "prev_seq": -1}),
         Event(7, T0, "sos"),
+        Event(8, T0, "outbox-damaged", detail={"file": "x", "salvaged": 3, "missing": 0, "prev": "YYYYYYYYYYY"}),
     ]
-    assert closed(an_incoming(Batch(STORE, 1, 7, 1, GENESIS, h_at(7), events=tuple(told)))) == [
-        Closed("ZZZZZZZZZZZ", "fork"), Closed("YYYYYYYYYYY", "store-new", 40), Closed(None, "outbox-damaged"),
+    assert closed(an_incoming(Batch(STORE, 1, 8, 1, GENESIS, h_at(8), events=tuple(told)))) == [
+        Closed("ZZZZZZZZZZZ", "fork"), Closed("YYYYYYYYYYY", "store-new", 40),
+        Closed(None, "outbox-damaged", salvaged=True), Closed("YYYYYYYYYYY", "outbox-damaged", salvaged=True),
     ]  # fmt: skip

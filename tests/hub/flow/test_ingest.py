@@ -144,6 +144,10 @@ async def test_what_does_not_fit_the_inbox_is_dropped_and_counted(yard: Yard) ->
         yard.send("event", encode_event(STORE, SOS))
     assert yard.watch.count("ingest.overflow", topic="track") == 2
     assert yard.watch.count("ingest.overflow", topic="event") == 2
+    told = [ack for ack in yard.acks() if ack.retry_after_s is not None]
+    assert [(ack.store, ack.upto, ack.retry_after_s) for ack in told] == [(STORE, None, 15.1), (STORE, None, 15.2)]
+    yard.send("track", b"no header")
+    assert len([ack for ack in yard.acks() if ack.retry_after_s]) == 2, "whose store nobody knows gets no answer"
 
 
 # Events and statuses.
