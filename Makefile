@@ -4,6 +4,7 @@ PY = $(VENV)/bin/python
 SECONDS ?= 0
 HOURS ?= 10000
 VEHICLES ?= 10000
+CUTS ?= 100000
 KILLS ?= 2000
 PAYLOADS ?= 10000000
 SETUP = VENV=$(VENV) packaging/setup.sh
@@ -22,7 +23,7 @@ help:
 	@echo "make demo            a hub and three vehicles on real drives; SECONDS=60 ends by itself"
 	@echo "make test            set up and run the whole suite, with the static checks"
 	@echo "make lint            the static checks alone"
-	@echo "make soak            the proofs in full, from fresh seeds: HOURS=10000 driven, KILLS=2000, PAYLOADS=10000000"
+	@echo "make soak            the proofs in full, from fresh seeds: HOURS=10000 driven, CUTS=100000, KILLS=2000, PAYLOADS=10000000"
 	@echo "make bench           figures, side by side with peers"
 	@echo "make wheel           build the wheel, pages included"
 	@echo "make lock            resolve the lock files anew"
@@ -54,6 +55,7 @@ soak:
 	@$(SETUP) env-dev
 	@$(SETUP) system-test
 	$(PY) -m tests.sim --hours $(HOURS)
+	$(PY) -m tests.power --cuts $(CUTS)
 	$(PY) -m tests.kills --kills $(KILLS)
 	$(PY) -m tests.fuzz --payloads $(PAYLOADS)
 	$(PY) -m tests.links --full

@@ -49,7 +49,7 @@ class Config:
 
 @dataclass(slots=True)
 class Uplink:
-    """State of the lanes on their way out."""
+    """State of the lanes on their way out. `mute`: links in a row whose login was answered, and no message."""
 
     outbox: Forking
     recorder: Recorder
@@ -70,6 +70,7 @@ class Uplink:
     fault: str = ""
     fault_at_ms: int = 0
     live_took_ms: int = 0
+    mute: int = 0
     saving: queueing.Saving = field(default_factory=queueing.Saving)
     obey: Callable[[bytes], bytes | None] = lambda _command: None
     ask: Callable[[Session], None] = lambda _session: None
@@ -119,6 +120,7 @@ async def patiently(sent: Awaitable[None], session: Session, up: Uplink) -> None
     try:
         async with asyncio.timeout(up.config.silent_s):
             await sent
+        up.mute = 0
     except TimeoutError:
         error = LinkDownError(f"no PUBACK for {up.config.silent_s:g} s")
         session.drop(error)

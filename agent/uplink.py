@@ -44,6 +44,7 @@ async def stay_linked(link: Link, up: Uplink) -> None:
             session = await link.open(status_of(up, online=False))
             up.watch("link.up", after_attempts=attempt)
             attempt = 0
+            up.mute += 1  # until the first PUBACK
             error = await serve(session, up)
             _tell(up, "link.down", error)
         except (RefusedError, SettingsError) as refusal:  # a CA file that has gone must not end the recording
@@ -65,11 +66,18 @@ def _tell(up: Uplink, name: str, error: OdographError) -> None:
 
 
 def _pause_s(error: UnavailableError, attempt: int, up: Uplink) -> float:
-    """A link that is away is tried again soon. A server that went is left alone: its clients spread over `spread_s`."""
+    """A link that is away is tried again soon. A server that went is left alone: its clients spread over `spread_s`.
+
+    One that takes logins, and again and again acknowledges nothing, has more to do than it can: to come back at once would hold
+    it there.
+    """
     if isinstance(error, ServerDownError):
+        up.mute = 0
         if attempt == 0:
             return up.chance() * up.config.spread_s
         return full_jitter_s(attempt, up.chance(), base_s=1.0, cap_s=max(1.0, up.config.spread_s))
+    if up.mute > 1:
+        return full_jitter_s(up.mute, up.chance(), base_s=1.0, cap_s=max(1.0, up.config.spread_s))
     return LINK_PAUSE_S * up.chance()
 
 
@@ -193,7 +201,11 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
         settled = await up.outbox.settle(ack.upto, ack.h)
         if settled is Settled.FORKED:
             up.watch("outbox.fork", hub_seq=ack.upto, newest=up.outbox.newest)
-            await unbroken(up.outbox.fork(up.clock.now(), hub_seq=ack.upto))
+            try:
+                await unbroken(up.outbox.fork(up.clock.now(), hub_seq=ack.upto))
+            except UnavailableError as error:  # the disk refuses: the batch goes again, and so does this
+                up.watch("outbox.failed", error=error)
+                return
             up.events = await untold(up.outbox)
             up.calls = calls_of(up)
             up.track = queueing.unlinked(up.track)

@@ -130,6 +130,8 @@ class MemoryOutbox:
 
     async def fork(self, now: Moment, *, hub_seq: int) -> None:
         """Go on under a new store id."""
+        if self.full:
+            raise UnavailableError("no space left")
         rows, moments, by = (
             [row for row in self._rows if row.seq > self.acked],
             self._moments,

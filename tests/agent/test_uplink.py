@@ -146,6 +146,18 @@ async def test_a_foreign_mark_forks_and_nothing_unacked_is_forgotten() -> None:
     assert list(up.events) == [1]
 
 
+async def test_a_fork_that_the_disk_refuses_is_tried_again() -> None:
+    s = await filled(4)
+    up, before = up_of(s), box(s).store
+    box(s).full = True
+    await take_ack(Ack(before, upto=9, h=GENESIS), up)
+    assert (box(s).store, box(s).newest) == (before, 4)
+    assert s.watch.count("outbox.failed") == 1  # type: ignore[attr-defined]  # a Watch
+    box(s).full = False
+    await take_ack(Ack(before, upto=9, h=GENESIS), up)
+    assert (box(s).store != before, box(s).newest) == (True, 5)
+
+
 async def test_acks_that_are_not_for_us_are_counted() -> None:
     s = await filled()
     up, session = up_of(s), MemorySession()
@@ -175,6 +187,19 @@ async def test_events_are_said_again_until_the_hub_has_them(monkeypatch: pytest.
     said = names(session).count("event")
     await asyncio.sleep(0.12)
     assert names(session).count("event") == said
+    await stopped(task)
+
+
+async def test_a_server_that_takes_logins_and_answers_nothing_is_not_hurried() -> None:
+    s = await filled(1)
+    up = up_of(s, silent_s=0.02, spread_s=60.0)
+    up.chance = lambda: 0.5
+    mute = [MemorySession(puback=False) for _ in range(3)]
+    task = await running(up, *mute, MemorySession())
+    await eventually(lambda: up.mute == 2 and mute[1].lost.done(), every_s=0.01)
+    assert uplink._pause_s(LinkDownError("silent"), 0, up) == 2.0
+    up.mute = 1
+    assert uplink._pause_s(LinkDownError("silent"), 0, up) < 0.2, "once is the line's fault"
     await stopped(task)
 
 

@@ -49,6 +49,13 @@ class _Judge:
             kind: [what for _, mark, what in marks if mark == kind]
             for kind in ("state", "event", "told", "hub", "made", "side")
         }
+        self.waiting: list[int] = []
+        """Times of fixes that nobody was told were committed."""
+        for _, kind, what in marks:
+            if kind == "made":
+                self.waiting.append(what)
+            elif kind in {"told", "event"}:
+                self.waiting.clear()
         self.last: State | None = self.marks["state"][-1] if self.marks["state"] else None
         later = life.log.marks[len(marks) :]
         self.next: State | None = next((what for _, kind, what in later if kind == "state"), None)
@@ -108,11 +115,8 @@ class _Judge:
         self.expect(now.acked <= had, "acked, and the hub has it not")
         first = min([row[0] for row in now.rows[:1]] + [one[0] for one in now.lost[:1]], default=1)
         self.expect(first <= had + 1, "deleted, and the hub has it not")
-        if self.marks["made"] and now.rows:
-            times = [row[2] for row in now.rows if row[1] == "f" and row[2] > 0]
-            gone = [at_ms for at_ms in self.marks["made"] if times and at_ms > max(times)]
-            self.loss_ms = gone[-1] - gone[0] + 1000 if gone else 0
-            self.expect(self.loss_ms <= self.life.window_ms, f"lost {self.loss_ms} ms")
+        self.loss_ms = 0 if now == self.next or not self.waiting else self.waiting[-1] - self.waiting[0] + 1000
+        self.expect(self.loss_ms <= self.life.window_ms, f"lost {self.loss_ms} ms")
 
     async def _salvaged(self, box: SqliteOutbox) -> None:
         """After the salvage all bodies that the hub lacks are there once."""

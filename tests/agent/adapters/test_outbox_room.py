@@ -282,7 +282,8 @@ async def test_a_restart_knows_what_has_gone(tmp_path: Path) -> None:
     await again.close()
 
 
-async def test_a_full_disk_makes_room_by_itself(tmp_path: Path) -> None:
+async def test_a_full_disk_makes_room_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_disk, "RESERVE_BYTES", 0)
     box = await SqliteOutbox.open(tmp_path / "outbox.db", now=AT)
     await box.put([sos(0), *drive(2000, start=1)])
     async with box._db.execute("PRAGMA page_count") as cursor:
