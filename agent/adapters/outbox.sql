@@ -1,11 +1,11 @@
 -- The outbox: one row per record, and a few facts about the store.
 
 -- name: pragmas
-PRAGMA page_size = 1024;
+PRAGMA page_size = 512;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA secure_delete = FAST;
-PRAGMA wal_autocheckpoint = 256;
+PRAGMA wal_autocheckpoint = 512;
 PRAGMA cache_size = -512;
 
 -- name: schema

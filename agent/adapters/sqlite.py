@@ -1,4 +1,4 @@
-"""The outbox in SQLite: WAL, `synchronous=FULL`, 1024-byte pages. What `put` has returned survives a power cut.
+"""The outbox in SQLite: WAL, `synchronous=FULL`, 512-byte pages. What `put` has returned survives a power cut.
 
 A file that is damaged is set aside (`…damaged-1`), a new store is opened, and its first record names the store before it;
 `sqlite_salvage` brings in what can still be read.

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-PAGE = 1024
+PAGE = 512
 HEADER = 100
 """Bytes before the content of the first page."""
 WAL_HEADER, FRAME_HEADER = 32, 24

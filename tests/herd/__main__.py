@@ -16,7 +16,8 @@ async def measure(args: argparse.Namespace) -> int:
         vehicles=args.vehicles,
         spread_s=args.spread,
         ramp_s=max(5.0, args.vehicles / 150),
-        down_s=args.down,
+        every_s=args.every,
+        down_s=args.every + 2,
         seed=args.seed,
     )
     print(f"the herd: {plan.vehicles} vehicles, spread {plan.spread_s:g} s, seed {plan.seed}", flush=True)
@@ -42,7 +43,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.herd", description=__doc__)
     parser.add_argument("--vehicles", type=int, default=10_000)
     parser.add_argument("--spread", type=float, default=60.0, help="the agents' setting spread_s")
-    parser.add_argument("--down", type=float, default=12.0, help="so many seconds the part is away")
+    parser.add_argument(
+        "--every",
+        type=float,
+        default=30.0,
+        help="seconds between two fixes of a vehicle; the part is away for a little longer",
+    )
     parser.add_argument("--lose", nargs="+", choices=("broker", "hub"), default=["broker", "hub"])
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     return asyncio.run(measure(parser.parse_args()))

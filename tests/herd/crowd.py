@@ -63,7 +63,7 @@ class One:
         self.rng = random.Random(args.seed * 100_003 + number)
         self.number, self.every_s = number, args.every
         self.clock, self.outbox = WallClock(), MemoryOutbox()
-        recorder = Recorder(self.outbox, self.clock, watch=watch, commit_ms=5_000)
+        recorder = Recorder(self.outbox, self.clock, watch=watch, commit_ms=round(args.every * 1000))
         self.senses = Senses(Vehicle(), recorder, LiveLane(sampler.Config()), self.clock, watch)
         config = Config("herd", f"c{number}", upload_s=args.upload, silent_s=args.silent, spread_s=args.spread)
         self.up = Uplink(

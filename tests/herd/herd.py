@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import resource
+import socket
 import sqlite3
 import sys
 import time
@@ -154,11 +155,20 @@ async def populate(hub: Hub, vehicles: int) -> str:
     return secret.read_text(encoding="utf-8").strip()
 
 
+def low_port() -> int:
+    """A free port below those that the system gives to clients: one of thousands would take it while the broker is away."""
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
 class Site:
     """Broker, hub and herd."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
-        self.folder, self.plan, self.port = folder, plan, free_port()
+        self.folder, self.plan, self.port = folder, plan, low_port()
         settings = f'[http]\nhost = "127.0.0.1"\nport = {free_port()}\n\n[mqtt]\nurl = "mqtt://127.0.0.1:{self.port}"\n'
         self.hub = Hub(folder / "hub", settings=settings)
         self.broker = Process(

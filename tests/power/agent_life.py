@@ -104,7 +104,7 @@ class Clock:
 @contextlib.contextmanager
 def small(chance: random.Random, bug: str = "") -> Iterator[None]:
     """Everything comes sooner."""
-    pragmas = SQL["pragmas"].replace("wal_autocheckpoint = 256", f"wal_autocheckpoint = {chance.choice((8, 16, 256))}")
+    pragmas = SQL["pragmas"].replace("wal_autocheckpoint = 512", f"wal_autocheckpoint = {chance.choice((8, 16, 512))}")
     pragmas = pragmas.replace("cache_size = -512", f"cache_size = {chance.choice((8, -512))}")
     if bug in {"normal", "off"}:
         pragmas = pragmas.replace("synchronous = FULL", f"synchronous = {bug}")

@@ -157,7 +157,7 @@ async def test_the_file_is_as_designed(tmp_path: Path) -> None:
             row = await cursor.fetchone()
             assert row is not None
             found[pragma] = row[0]
-    assert found == {"page_size": 1024, "journal_mode": "wal", "synchronous": 2}
+    assert found == {"page_size": 512, "journal_mode": "wal", "synchronous": 2}
     await box.close()
 
 

@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     """A database with a journal, as a power cut leaves it: rows 1 to 4 in the database, one more in the journal, pages set free."""
     db = sqlite3.connect(tmp_path / "one.db", isolation_level=None)
     db.executescript(
-        "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = 0"
+        "PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = 0"
     )
     db.executescript(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, c); CREATE TABLE m (k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID"
