@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 VENV=${VENV:-.venv}
-PACKAGES_TEST="mosquitto redis-server gpsd postgresql strace chromium fonts-dejavu-core"
+PACKAGES_TEST="mosquitto redis-server gpsd postgresql strace iproute2 chromium fonts-dejavu-core"
 
 say() { printf '%s\n' "-- $*" >&2; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }

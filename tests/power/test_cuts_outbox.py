@@ -7,7 +7,7 @@ import pytest
 from tests.power.agent_life import BUGS
 from tests.power.run import Sum, agent_cuts
 
-LIVES = 22
+LIVES = 23
 
 
 async def test_nothing_that_was_committed_is_lost() -> None:

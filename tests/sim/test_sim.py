@@ -1,4 +1,6 @@
-"""The simulation in short: known worlds hold every invariant, and every planted bug is found. `make soak` takes fresh ones."""
+"""The simulation in short: known and fresh worlds hold every invariant, and every planted bug is found. `make soak` takes more."""
+
+import random
 
 import pytest
 
@@ -7,8 +9,9 @@ from tests.sim.faults import FAULTS
 from tests.sim.invariants import INVARIANTS
 from tests.sim.world import Result, simulate
 
-KNOWN_SEEDS = (8, 16, 29, 36, 54, 99, 162)
+KNOWN_SEEDS = (8, 16, 29, 36, 54, 99, 162, 561092975499, 561092975602, 1011258193436)
 """Worlds that have found something once: forks while a batch is cut, an SOS behind others, a store of two cards."""
+FRESH, FRESH_HOURS = 8, 0.4
 BUG_SEEDS = 8
 BUG_HOURS = 0.5
 
@@ -22,6 +25,12 @@ def sound(result: Result) -> Result:
 @pytest.mark.parametrize("seed", KNOWN_SEEDS)
 def test_a_known_world(seed: int) -> None:
     sound(simulate(seed))
+
+
+@pytest.mark.parametrize("nth", range(FRESH))
+def test_a_fresh_world(nth: int) -> None:
+    """Another one with each run; what breaks says which."""
+    sound(simulate(random.SystemRandom().randrange(1 << 40), hours=FRESH_HOURS))
 
 
 def test_a_seed_replays() -> None:
