@@ -65,4 +65,4 @@ class Calls:
         seq = request.get("seq")
         if request.get("store") != self.up.outbox.store or not isinstance(seq, int):
             return {"held": None}
-        return {"held": seq <= self.up.outbox.acked or seq not in self.up.events}
+        return {"held": seq <= self.up.outbox.acked or seq in self.up.held}

@@ -17,7 +17,7 @@ from agent.flow import LiveLane, Senses, current
 from agent.ports import Clock, Outbox, Session, Stored
 from agent.recorder import Recorder
 from wire.codec import encode_event, encode_live, encode_status
-from wire.errors import LinkDownError
+from wire.errors import LinkDownError, UnavailableError
 from wire.kinds import SOS
 from wire.messages import Ack, Status
 from wire.ops.watch import WatchCall
@@ -64,6 +64,7 @@ class Uplink:
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
     event_nudge: asyncio.Event = field(default_factory=asyncio.Event)
     calls: set[int] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
     call_nudge: asyncio.Event = field(default_factory=asyncio.Event)
     answer: asyncio.Event = field(default_factory=asyncio.Event)
     linked_at_ms: int | None = None
@@ -193,7 +194,10 @@ async def tell_live(session: Session, up: Uplink) -> None:
     if first is not None:
         lane.offer(first)
         await _send_live(session, up)
-    status = status_of(up, online=True, days=await days_out(up.outbox))
+    days: tuple[tuple[int, int], ...] = ()
+    with contextlib.suppress(UnavailableError):  # a disk that fails keeps no live position from going
+        days = await days_out(up.outbox)
+    status = status_of(up, online=True, days=days)
     await patiently(session.publish("status", encode_status(status)), session, up)
     up.nudge.set()
     while True:

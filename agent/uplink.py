@@ -32,14 +32,19 @@ REFUSED_FIRST_S = 2.0
 REFUSED_CAP_S = 60.0
 LINK_PAUSE_S = 0.3
 GOODBYE_S = 1.0
+CALLING_S = 2.0
+DISK_AGAIN_S = 5.0
 LIVE_SLOW_MS = 2_000
 
 
 async def stay_linked(link: Link, up: Uplink) -> None:
     """Open the link again and again; its loss is told once, repeats are not."""
-    attempt = 0
-    up.events |= await untold(up.outbox)
+    attempt, known = 0, False
     while True:
+        up.call_nudge.clear()
+        with contextlib.suppress(UnavailableError):  # a disk that fails keeps no live position from going
+            up.events |= {} if known else await untold(up.outbox)
+            known = True
         try:
             session = await link.open(status_of(up, online=False))
             up.watch("link.up", after_attempts=attempt)
@@ -49,14 +54,23 @@ async def stay_linked(link: Link, up: Uplink) -> None:
             _tell(up, "link.down", error)
         except (RefusedError, SettingsError) as refusal:  # a CA file that has gone must not end the recording
             _tell(up, "link.refused" if attempt == 0 else "link.again", refusal)
-            await asyncio.sleep(min(REFUSED_CAP_S, REFUSED_FIRST_S * 2.0 ** min(attempt, 10)) * (0.5 + up.chance()))
+            await _rest(min(REFUSED_CAP_S, REFUSED_FIRST_S * 2.0 ** min(attempt, 10)) * (0.5 + up.chance()), up)
             attempt += 1
             continue
         except UnavailableError as failure:
             error = failure
             _tell(up, "link.down" if attempt == 0 else "link.again", error)
-        await asyncio.sleep(_pause_s(error, attempt, up))
+        await _rest(_pause_s(error, attempt, up), up)
         attempt += 1
+
+
+async def _rest(pause_s: float, up: Uplink) -> None:
+    """The pause before the next try. A call for help ends it at once, and while one waits no pause is long."""
+    if calls_of(up):
+        pause_s = min(pause_s, CALLING_S * (0.5 + 0.5 * up.chance()))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(pause_s):
+            await up.call_nudge.wait()
 
 
 def _tell(up: Uplink, name: str, error: OdographError) -> None:
@@ -147,10 +161,17 @@ async def _track(session: Session, up: Uplink) -> None:
 
 
 async def _send_batch(session: Session, up: Uplink) -> None:
-    batch = await cut(up.outbox, queueing.batch_rows(up.track, up.saving))
+    try:
+        batch = await cut(up.outbox, queueing.batch_rows(up.track, up.saving))
+        await unbroken(up.outbox.going(batch.last))
+        if (up.outbox.store, await up.outbox.hash_at(batch.last)) != (batch.store, batch.after):
+            return  # thinned or forked while it was cut
+    except UnavailableError as error:  # the disk, not the link: the other lanes go on
+        up.watch("outbox.failed", error=error)
+        await asyncio.sleep(DISK_AGAIN_S)
+        return
     now_ms, records = up.clock.mono_ms(), len(batch.rows) + len(batch.events)
     items = records + len(batch.lost) if records > 1 else 1
-    await up.outbox.going(batch.last)
     await calls_told(up)
     up.track = queueing.sent(up.track, batch.first, batch.last, now_ms, items=items)
     up.watch("track.sent")
@@ -179,7 +200,10 @@ async def _answers(session: Session, up: Uplink) -> None:
             up.watch("ack.rejected", reason=error.reason, where=error.where)
             continue
         if ack.store == up.outbox.store:
-            await take_ack(ack, up)
+            try:
+                await take_ack(ack, up)
+            except UnavailableError as error:  # the disk: the hub says it again
+                up.watch("outbox.failed", error=error)
         elif not up.hear(ack):
             up.watch("ack.rejected", reason="other-store")
 
@@ -188,6 +212,7 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
     """What an ack means for the outbox, the track lane, the event lane and the sampler's basis."""
     for seq in ack.events:
         if up.events.pop(seq, None) is not None:
+            up.held.add(seq)
             up.watch("event.acked")
     if ack.live_ms is not None:
         up.live.state = sampler.hub_holds(up.live.state, ack.live_ms)
@@ -206,7 +231,7 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
             except UnavailableError as error:  # the disk refuses: the batch goes again, and so does this
                 up.watch("outbox.failed", error=error)
                 return
-            up.events = await untold(up.outbox)
+            up.events, up.held = await untold(up.outbox), set()
             up.calls = calls_of(up)
             up.track = queueing.unlinked(up.track)
             up.answer.set()
@@ -214,6 +239,7 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
         up.watch("track.acked", n=max(0, up.outbox.acked - before))
         for seq in [seq for seq in up.events if seq <= up.outbox.acked]:
             del up.events[seq]
+        up.held = {seq for seq in up.held if seq > up.outbox.acked}
     live_slow = up.live_took_ms > LIVE_SLOW_MS
     up.track = queueing.answered(up.track, ack, up.clock.mono_ms(), chance=up.chance(), live_slow=live_slow)
     up.answer.set()

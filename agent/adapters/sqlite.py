@@ -224,9 +224,8 @@ class SqliteOutbox:
                 self._noted, self._full = mark, False
             except BaseException as error:
                 self._table.forget_boots()
-                with contextlib.suppress(sqlite3.Error):
-                    if self._db.in_transaction:
-                        await self._db.execute("ROLLBACK")
+                with contextlib.suppress(sqlite3.Error):  # also behind a BEGIN that the thread has not come to yet
+                    await self._db.execute("ROLLBACK")
                 if not isinstance(error, sqlite3.Error) or code_of(error) in RUINED:
                     raise  # of a file that is ruined the next start makes the best
                 self._full = code_of(error) == sqlite3.SQLITE_FULL

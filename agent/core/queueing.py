@@ -123,6 +123,5 @@ def later(track: Track, now_ms: int, seconds: float) -> Track:
 
 
 def unlinked(track: Track) -> Track:
-    """The link is gone, or the batch has no answer: nothing is in flight. A row that was refused keeps its pause."""
-    again = track.again if track.flight is None else track.flight.rows
-    return replace(track, flight=None, again=again, not_before_ms=track.not_before_ms if track.refusals else 0)
+    """The link is gone, or the batch has no answer: nothing is in flight. A pause stays, whoever asked for it."""
+    return replace(track, flight=None, again=track.again if track.flight is None else track.flight.rows)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import uvicorn
@@ -20,6 +20,15 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are the program's, not the server's."""
         yield
+
+
+async def _to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Whoever is asked to end once more meanwhile ends no sooner: the socket must not be closed under the server."""
+    ending = asyncio.create_task(work)
+    while not ending.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(ending)
+    ending.result()
 
 
 class HttpServer:
@@ -59,10 +68,15 @@ class HttpServer:
         try:
             await asyncio.shield(serving)
         finally:
+            await _to_its_end(self._end(self._server, serving, before_end))
+
+    @staticmethod
+    async def _end(server: _Server, serving: asyncio.Task[None], before_end: Callable[[], Awaitable[None]]) -> None:
+        try:
             await before_end()
-            self._server.should_exit = True
-            with contextlib.suppress(asyncio.CancelledError):
-                await serving
+        finally:
+            server.should_exit = True
+            await serving
 
     def close(self) -> None:
         """Give the port back, if it never served."""

@@ -1,25 +1,21 @@
 """The way out, on twins in memory: order, acks, patience, retries; what each answer of the hub means."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from agent import lanes, uplink
-from agent.adapters.memory import MemoryLink, MemoryOutbox, MemorySession
+from agent import uplink
+from agent.adapters.memory import MemoryLink, MemorySession
 from agent.core import queueing
-from agent.core.dating import Moment
-from agent.cutting import cut, days_out
 from agent.flow import Senses, take
 from agent.lanes import Config, Uplink
-from agent.ports import Kind, Limits, Record
-from agent.tidy import keep_tidy
 from agent.uplink import stay_linked, take_ack
 from tests.agent.test_flow import box, fix, senses
 from tests.rigs import eventually
-from wire.codec import decode_event, decode_live, dump, encode_ack
+from wire.codec import decode_event, decode_live, encode_ack
 from wire.errors import LinkDownError, RefusedError, ServerDownError, SettingsError
 from wire.messages import Ack
-from wire.schema import row_of
 from wire.track import GENESIS, decode_batch
 
 
@@ -174,22 +170,6 @@ async def test_acks_that_are_not_for_us_are_counted() -> None:
     await stopped(task)
 
 
-async def test_events_are_said_again_until_the_hub_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "EVENT_AGAIN_S", 0.05)
-    s = await filled(1)
-    await s.recorder.add_event("sos", None)
-    up, session = up_of(s), MemorySession()
-    task = await running(up, session)
-    await asyncio.sleep(0.1)
-    assert names(session).count("event") >= 2
-    session.inbox.put_nowait(("ack", encode_ack(Ack(box(s).store, events=(2, 77)))))
-    await asyncio.sleep(0.06)
-    said = names(session).count("event")
-    await asyncio.sleep(0.12)
-    assert names(session).count("event") == said
-    await stopped(task)
-
-
 async def test_a_server_that_takes_logins_and_answers_nothing_is_not_hurried() -> None:
     s = await filled(1)
     up = up_of(s, silent_s=0.02, spread_s=60.0)
@@ -201,45 +181,6 @@ async def test_a_server_that_takes_logins_and_answers_nothing_is_not_hurried() -
     up.mute = 1
     assert uplink._pause_s(LinkDownError("silent"), 0, up) < 0.2, "once is the line's fault"
     await stopped(task)
-
-
-async def test_a_call_for_help_waits_for_nobody() -> None:
-    s = await filled(1)
-    up, session = up_of(s, silent_s=5.0), MemorySession(puback=False)
-    task = await running(up, session)
-    for kind in ("battery-low", "tow", "sos", "sos"):
-        await s.recorder.add_event(kind, None)
-        await asyncio.sleep(0.01)
-    told = [decode_event(payload)[1].kind for name, payload in session.sent if name == "event"]
-    assert told == ["battery-low", "sos", "sos"], "the tow waits for the PUBACK of the battery"
-    await stopped(task)
-
-
-async def test_each_call_for_help_goes_ahead_of_the_backlog_however_many_events_wait() -> None:
-    s = await filled(1)
-    for n in range(lanes.EVENTS_AT_ONCE + 9):
-        await s.recorder.add_event("tow" if n else "sos", None)
-    await s.recorder.add_event("sos", None)
-    up, session = up_of(s), MemorySession()
-    task = await running(up, session)
-    await eventually(lambda: "track" in names(session))
-    track = names(session).index("track")
-    told = [decode_event(payload)[1] for name, payload in session.sent[:track] if name == "event"]
-    assert [event.seq for event in told if event.kind == "sos"] == [2, lanes.EVENTS_AT_ONCE + 11]
-    assert [event.kind for event in told[:2]] == ["sos", "sos"]
-    await stopped(task)
-
-
-async def test_no_batch_goes_out_ahead_of_a_call_that_is_not_told_yet() -> None:
-    s = await filled(1)
-    up = up_of(s)
-    await s.recorder.add_event("sos", None)
-    waiting = asyncio.ensure_future(lanes.calls_told(up))
-    await asyncio.sleep(0.01)
-    assert not waiting.done(), "its lane has not run"
-    assert up.call_nudge.is_set()
-    up.calls.clear()
-    await waiting
 
 
 async def test_a_silent_link_is_dropped_and_dialled_again() -> None:
@@ -286,8 +227,9 @@ async def test_the_hub_may_ask_to_have_the_track_later_and_link_and_events_stay(
     await eventually(lambda: "event" in names(session), every_s=0.01)
     assert names(session).count("track") == 1
     assert not session.lost.done()
-    up.track = queueing.unlinked(up.track)
     await stopped(task)
+    assert up.track.not_before_ms > s.clock.mono_ms() + 20_000, "a new link is no reason to hurry"
+    up.track = replace(up.track, not_before_ms=0)
     session = MemorySession()
     task = await running(up, session)
     await eventually(lambda: "track" in names(session), every_s=0.01)
@@ -309,75 +251,6 @@ async def test_a_hub_that_lost_our_live_message_gets_it_again() -> None:
     await stopped(task)
 
 
-async def test_cut_begins_at_the_oldest_that_is_left() -> None:
-    s = await filled(5)
-    outbox: MemoryOutbox = box(s)
-    await outbox.settle(3, (await outbox.hash_at(3)) or "")
-    await outbox.forget(fix(0).at_ms + 2 * 86_400_000)
-    await outbox.settle(0, GENESIS)
-    batch = await cut(outbox, 10)
-    assert (batch.first, batch.low, batch.before) == (3, 3, GENESIS)
-
-
-async def test_tidying_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    s = await filled(5)
-    naps: list[float] = []
-
-    async def nap(seconds: float) -> None:
-        naps.append(seconds)
-        if len(naps) > 1:
-            raise asyncio.CancelledError
-
-    monkeypatch.setattr("agent.tidy.asyncio.sleep", nap)
-    with pytest.raises(asyncio.CancelledError):
-        await keep_tidy(up_of(s))
-    assert naps == [60.0, 60.0]
-
-
-async def test_a_batch_with_receipts_says_what_is_on_its_way_and_is_halved_to_the_end() -> None:
-    s = await filled(1)
-    up, session, outbox = up_of(s), MemorySession(), box(s)
-    rows = [Record(Kind.FIX, Moment(fix(i).at_ms, "b007", i), dump([*row_of(fix(i))])) for i in range(1, 700)]
-    await outbox.put(rows)
-    assert await outbox.thin() > 600
-    await s.recorder.add_event("sos", None)
-    task = await running(up, session)
-    await eventually(lambda: "track" in names(session))
-    batch = decode_batch(next(payload for name, payload in session.sent if name == "track"))
-    assert (batch.first, batch.last, outbox.sent) == (1, 701, 701)
-    assert up.track.flight is not None
-    assert up.track.flight.rows == len(batch.rows) + len(batch.events) + len(batch.lost) < 10
-    for said in range(1, 9):
-        await eventually(lambda: up.track.flight is not None)
-        session.inbox.put_nowait(("ack", ack_of(session, upto=None, h=None, bad="checksum")))
-        await eventually(lambda n=said: s.watch.count("track.bad") == n)  # type: ignore[attr-defined]  # a Watch
-        if up.track.refusals:
-            break
-    sizes = [len(decode_batch(payload).rows) for name, payload in session.sent if name == "track"]
-    assert (sizes[-1], up.track.limit) == (1, 1), "a record with its receipts waits like one row"
-    await stopped(task)
-
-
-async def test_room_that_was_made_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    s = await filled(1)
-    up, outbox, rounds = up_of(s), box(s), 0
-    body = (await outbox.read(1, 1))[0].body
-    await outbox.put([Record(Kind.FIX, Moment(fix(i).at_ms, "b007", i), body) for i in range(1, 900)])
-    outbox.limits = Limits(max_bytes=1)
-
-    async def nap(seconds: float) -> None:
-        nonlocal rounds
-        rounds += 1
-        if rounds > 3:
-            raise asyncio.CancelledError
-
-    monkeypatch.setattr("agent.tidy.asyncio.sleep", nap)
-    with pytest.raises(asyncio.CancelledError):
-        await keep_tidy(up)
-    assert s.watch.count("outbox.dropped") == outbox.lost_so_far["dropped"] == 899  # type: ignore[attr-defined]  # a Watch
-    assert (await cut(outbox, 60)).lost[0].reason == "dropped"
-
-
 async def test_a_small_budget_sends_one_large_batch_an_interval() -> None:
     s = await filled(130)
     up, session = up_of(s, upload_s=600), MemorySession()
@@ -394,17 +267,3 @@ async def test_a_small_budget_sends_one_large_batch_an_interval() -> None:
     assert names(session).count("track") == 1, "30 wait for the next interval"
     assert up.upload_s == 600
     await stopped(task)
-
-
-async def test_the_status_says_of_which_days_the_backlog_is() -> None:
-    s = senses()
-    day_ms = 86_400_000
-    for second in (0, 1, day_ms // 1000, day_ms // 1000 + 1, 3 * day_ms // 1000):
-        s.recorder.add_fix(fix(second), s.vehicle.reading(0))
-    await s.recorder.commit()
-    first = fix(0).at_ms // day_ms
-    assert await days_out(box(s)) == ((first, 2), (first + 1, 4), (first + 3, 5))
-    box(s).acked = 3
-    assert await days_out(box(s)) == ((first + 1, 4), (first + 3, 5))
-    box(s).acked = 5
-    assert await days_out(box(s)) == ()

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from wire.errors import OdographError
 
 TIDY_S = 3.0
+AGAIN_S = 10.0
+"""A signal to end within so long of another one is the same wish."""
 EXIT = """exit status:
   0 fine   1 a bug or a check that failed   2 wrong arguments or settings
   3 something that is needed does not answer   4 refused   5 input that can't be read"""
@@ -58,8 +60,16 @@ def _first(group: BaseExceptionGroup[OdographError]) -> OdographError:
 async def _until_signal(program: Callable[[], Coroutine[object, object, None]]) -> None:
     task = asyncio.ensure_future(program())
     loop = asyncio.get_running_loop()
+    asked_s: list[float] = []
+
+    def ask() -> None:
+        """Once: a second signal (of a terminal and of who started us, too) must not cut the tidying short."""
+        if not asked_s or loop.time() - asked_s[-1] > AGAIN_S:
+            asked_s.append(loop.time())
+            task.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, ask)
     with contextlib.suppress(asyncio.CancelledError):
         await task
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "v0003"
+HEAD = "v0004"
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
