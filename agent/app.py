@@ -3,6 +3,7 @@
 import asyncio
 import random
 import secrets
+import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
@@ -82,12 +83,22 @@ async def _run(settings: AgentSettings, where: Login) -> None:
         )
     finally:
         try:
-            await recorder.commit()
+            outbox = await _last_words(recorder, outbox, time)
         finally:  # the library's thread would keep the process alive
             await outbox.close()
             mileage.keep()
             thrift.finish()
             watch("agent.stop", recorded=recorder.recorded, waiting=recorder.waiting, not_on_disk=recorder.unwritten)
+
+
+async def _last_words(recorder: Recorder, outbox: SqliteOutbox, time: GnssClock) -> SqliteOutbox:
+    """Commit what waits on the way out. When the file is found ruined it goes into a new one, as the next start would make it."""
+    try:
+        await recorder.commit()
+    except sqlite3.DatabaseError:
+        outbox = await outbox.anew(time.now())
+        await recorder.go_on_in(outbox)
+    return outbox
 
 
 def _assembled(settings: AgentSettings, outbox: SqliteOutbox, time: GnssClock, watch: Watch) -> Uplink:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from agent.adapters.outbox_file import Reader
+from agent.adapters.outbox_file import FullDiskError, Reader
 from agent.adapters.sqlite_salvage import Damaged, aside
 from agent.adapters.state_socket import ask, socket_path
 from agent.core.audit import CURES, Fault, marks, tiling
@@ -233,7 +233,7 @@ def check(path: Path) -> list[Fault]:
             at_mark = box.rows("SELECT h FROM record WHERE seq = ?", number(facts, "acked"))
             return [*faults, *marks(facts, newest, at_mark[0][0] if at_mark else None)]
     except UnavailableError as error:
-        if not path.is_file():
+        if isinstance(error, FullDiskError) or not path.is_file():
             raise
         return [Fault("file", 0, 0, str(error))]
 

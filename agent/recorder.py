@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ from agent.core.dating import Moment, event_body
 from agent.ports import Clock, Kind, Outbox, Record, Stored
 from wire.codec import dump
 from wire.errors import UnavailableError
+from wire.kinds import SOS
 from wire.messages import Fix, Reading
 from wire.ops.watch import WatchCall
 from wire.schema import AT_MS, row_of
@@ -37,6 +39,10 @@ async def unbroken(work: Coroutine[object, object, Result]) -> Result:
         raise
 
 
+def _is_sos(body: bytes) -> bool:
+    return b'"sos"' in body and json.loads(body)[1] == SOS
+
+
 class Recorder:
     """Records wait here until the commit window closes; events close it at once. Nothing is sent before its commit.
 
@@ -53,7 +59,7 @@ class Recorder:
         self._writing = asyncio.Lock()
         self.fault = ""
         self._failed_ms = 0
-        self._dropped = 0
+        self._dropped = dict.fromkeys(Kind, 0)
         self.on_event: Callable[[Stored], None] = lambda _stored: None
         self.on_dated: Callable[[], None] = lambda: None
 
@@ -94,12 +100,22 @@ class Recorder:
         await self.commit()
 
     def _add(self, record: Record) -> None:
-        if len(self._pending) >= PENDING_MAX:
-            oldest_fix = next((i for i, kept in enumerate(self._pending) if kept.kind is Kind.FIX), 0)
-            del self._pending[oldest_fix]
-            self._dropped += 1
-            self._watch("outbox.overflow")
         self._pending.append(record)
+        if len(self._pending) > PENDING_MAX and (least := self._least()) is not None:
+            self._dropped[self._pending.pop(least).kind] += 1
+            self._watch("outbox.overflow")
+
+    def _least(self) -> int | None:
+        """What can best be done without: the oldest fix, else the oldest event. An SOS never is."""
+        oldest_fix = next((i for i, one in enumerate(self._pending) if one.kind is Kind.FIX), None)
+        if oldest_fix is not None:
+            return oldest_fix
+        return next((i for i, one in enumerate(self._pending) if not _is_sos(one.body)), None)
+
+    async def go_on_in(self, outbox: Outbox) -> bool:
+        """Commit what waits in another outbox, because this one's file is ruined. Nobody is told: the agent ends."""
+        self._outbox, self.on_event = outbox, lambda _stored: None
+        return await self.commit()
 
     async def commit(self) -> bool:
         """Write what waits; False when the disk refuses and the records stay in memory."""
@@ -113,8 +129,10 @@ class Recorder:
             self._in_hand = len(batch)
             try:
                 stored = await self._outbox.put(batch)
-            except UnavailableError as error:
-                self._pending = batch + self._pending
+            except BaseException as error:
+                self._pending = batch + self._pending  # whatever it is: what is not on the disk stays here
+                if not isinstance(error, UnavailableError):
+                    raise
                 self._refused(error)
                 return False
             finally:
@@ -139,11 +157,12 @@ class Recorder:
         if not self.fault:
             return
         after_s = (self._clock.mono_ms() - self._failed_ms) // 1000
-        self._watch("outbox.back", after_s=after_s, dropped=self._dropped)
+        self._watch("outbox.back", after_s=after_s, dropped=sum(self._dropped.values()))
         self.fault = ""
-        if self._dropped:
-            now, detail = self._clock.now(), {"fixes": self._dropped, "after_s": after_s}
-            self._dropped = 0
+        if any(self._dropped.values()):
+            events = {"events": n} if (n := self._dropped[Kind.EVENT]) else {}
+            now, detail = self._clock.now(), {"fixes": self._dropped[Kind.FIX], "after_s": after_s} | events
+            self._dropped = dict.fromkeys(Kind, 0)
             self._add(Record(Kind.EVENT, now, event_body(now, "memory-full", (None, None), detail)))
 
     async def told(self) -> None:

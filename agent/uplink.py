@@ -226,6 +226,7 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
         settled = await up.outbox.settle(ack.upto, ack.h)
         if settled is Settled.FORKED:
             up.watch("outbox.fork", hub_seq=ack.upto, newest=up.outbox.newest)
+            flight = up.track.flight
             try:
                 await unbroken(up.outbox.fork(up.clock.now(), hub_seq=ack.upto))
             except UnavailableError as error:  # the disk refuses: the batch goes again, and so does this
@@ -233,7 +234,8 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
                 return
             up.events, up.held = await untold(up.outbox), set()
             up.calls = calls_of(up)
-            up.track = queueing.unlinked(up.track)
+            if up.track.flight is flight:  # else a batch of the new store is on its way already
+                up.track = queueing.unlinked(up.track)
             up.answer.set()
             return
         up.watch("track.acked", n=max(0, up.outbox.acked - before))

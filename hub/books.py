@@ -66,24 +66,31 @@ def _reasons(lost: Collection[tuple[str, int]]) -> str:
     return ", ".join(f"{reason} {n}" for reason, n in sorted(lost) if n) or "-"
 
 
+def _told(told_ms: int | None) -> str:
+    """Up to when the account can know: `out there 0` says nothing of what was recorded after that."""
+    return "-" if told_ms is None else f"{iso(told_ms)[:19]}Z"
+
+
 def _days_table(days: Sequence[ledger.Day]) -> str:
     rows = [
         (ledger.day_text(one.day), one.vehicle or "-", str(one.recorded), str(one.received), _reasons(one.lost.items()),
-         str(one.out_there))
+         str(one.out_there), _told(one.told_ms))
         for one in days
     ]  # fmt: skip
     notes = [f"{ledger.day_text(one.day)} {one.vehicle or '-'}: {note}" for one in days for note in one.notes]
-    return "\n".join([table(("DAY", "VEHICLE", "RECORDED", "RECEIVED", "LOST", "OUT THERE"), rows), *notes])
+    return "\n".join(
+        [table(("DAY", "VEHICLE", "RECORDED", "RECEIVED", "LOST", "OUT THERE", "TOLD UNTIL"), rows), *notes]
+    )
 
 
 def _sums_table(sums: Sequence[ledger.Balance]) -> str:
     rows = [
         (one.device, str(one.recorded), str(one.received), _reasons(one.lost.items()), str(one.out_there),
-         "closes" if not one.off else f"off by {one.off}")
+         _told(one.told_ms), "closes" if not one.off else f"off by {one.off}")
         for one in sums
     ]  # fmt: skip
     why = [f"{one.device}: {text}" for one in sums for text in one.why]
-    return "\n".join([table(("DEVICE", "RECORDED", "RECEIVED", "LOST", "OUT THERE", ""), rows), *why])
+    return "\n".join([table(("DEVICE", "RECORDED", "RECEIVED", "LOST", "OUT THERE", "TOLD UNTIL", ""), rows), *why])
 
 
 def _kept_data(one: Kept) -> dict[str, object]:

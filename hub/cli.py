@@ -216,11 +216,11 @@ def parser() -> argparse.ArgumentParser:
     """Everything that the command line knows."""
     top = argparse.ArgumentParser(
         prog="odograph-hub",
-        **_help("the hub of a fleet: takes in what vehicles send, and shows it", "run --data /var/lib/odograph"),
+        **_help("the hub of a fleet: takes in what vehicles send, and shows it", "run --data /var/lib/odograph-hub"),
     )
     top.add_argument("--version", action="version", version=f"odograph {VERSION}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    running = _command(commands, "run", "run the hub", example="run --data /var/lib/odograph", work=_run)
+    running = _command(commands, "run", "run the hub", example="run --data /var/lib/odograph-hub", work=_run)
     running.add_argument(
         "--ready-file", metavar="FILE", help="write the line with the addresses here, too, when all is up"
     )

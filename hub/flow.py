@@ -25,6 +25,8 @@ from wire.topics import Way, build, parse
 from wire.track import GENESIS
 
 MOST_GROUPS = 256
+GROUP_BYTES, TURN_BYTES = 65_536, 4096
+"""A commit takes about so much payload, and others have a turn whenever so much was decoded (some ms): an SOS can't wait."""
 PAUSE_S = 0.5
 LINGER_S = 0.01
 LATER_S, LATER_STEP_S = 15.0, 0.1
@@ -185,8 +187,7 @@ class Ingest:
             await self._track_came.wait()
             self._track_came.clear()
             while self._batches:
-                some = [self._batches.popleft() for _ in range(min(MOST_GROUPS, len(self._batches)))]
-                batches = [batch for came in some if (batch := self._one_batch(came)) is not None]
+                batches = await self._group()
                 try:
                     outcomes = await self._store.append(batches)
                 except UnavailableError as error:
@@ -196,6 +197,22 @@ class Ingest:
                     self._store_up()
                 for batch, outcome in zip(batches, outcomes, strict=True):
                     self._committed(batch, outcome)
+
+    async def _group(self) -> list[Incoming]:
+        """What goes into one commit, decoded; never for long without a turn of the others."""
+        batches: list[Incoming] = []
+        taken = since = 0
+        for _ in range(min(MOST_GROUPS, len(self._batches))):
+            came = self._batches.popleft()
+            if (batch := self._one_batch(came)) is not None:
+                batches.append(batch)
+            taken, since = taken + len(came.payload), since + len(came.payload)
+            if taken >= GROUP_BYTES:
+                break
+            if since >= TURN_BYTES:
+                since = 0
+                await asyncio.sleep(0)
+        return batches
 
     def _one_batch(self, came: _Came) -> Incoming | None:
         self._watch("track.received")

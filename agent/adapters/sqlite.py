@@ -15,7 +15,8 @@ from pathlib import Path
 import aiosqlite
 
 from agent.adapters.sqlite_disk import Reserve, Side, check_journal, give_up_reserve, journal_of, quick_check, set_aside
-from agent.adapters.sqlite_mend import DOUBTFUL, RUINED, code_of, connected, described, make_safe
+from agent.adapters.sqlite_mend import DOUBTFUL, RUINED, code_of, connected, described, for_want_of_room, make_safe
+from agent.adapters.sqlite_place import ROOMY_BYTES, free_bytes, full, keep_private, short_of_room
 from agent.adapters.sqlite_room import SQL, Room, one
 from agent.adapters.sqlite_rows import Rows
 from agent.core.dating import Moment, event_body
@@ -59,11 +60,17 @@ class SqliteOutbox:
         """Open or make the store. Raises UnavailableError when the disk does not let us."""
         path.parent.mkdir(parents=True, exist_ok=True)
         wal = journal_of(path)
+        if short_of_room(path):
+            give_up_reserve(path)
+            if short_of_room(path):
+                raise UnavailableError(full(path))  # SQLite may die of it, so it does not even begin
         try:
             return await cls._open(path, now, limits, wal=wal)
         except sqlite3.DatabaseError as error:
             if give_up_reserve(path):
                 return await cls.open(path, now=now, limits=limits)
+            if for_want_of_room(path, error):
+                raise UnavailableError(full(path)) from None
             if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
                 raise UnavailableError(described(path, error).replace("written", "opened", 1)) from None
         aside = set_aside(path, wal)
@@ -76,6 +83,7 @@ class SqliteOutbox:
 
     @classmethod
     async def _open(cls, path: Path, now: Moment, limits: Limits, *, wal: bytes = b"") -> "SqliteOutbox":
+        keep_private(path)
         db = await connected(path)
         try:
             check_journal(wal)
@@ -88,6 +96,8 @@ class SqliteOutbox:
             outbox = cls(path, db, limits)
             await outbox._load(now)
             await outbox._reserve.fill()
+            if free_bytes(path.parent) < ROOMY_BYTES:
+                await outbox._reserve.give_up()
         except BaseException:
             await db.close()
             raise
@@ -236,7 +246,7 @@ class SqliteOutbox:
     async def _trusted(self) -> None:
         """After a failure: a handle that is fresh, and everything that was committed made safe, before anything else."""
         if self._stale:
-            fresh, old = await connected(self._path), self._db
+            fresh, old = await connected(self._path, self.store), self._db
             self._hold(fresh)
             self._stale = False
             await old.close()
@@ -371,10 +381,15 @@ class SqliteOutbox:
         self.lost_so_far = totals
         return Made(dropped=dropped or 0, more=dropped is not None)
 
+    async def anew(self, now: Moment) -> "SqliteOutbox":
+        """Instead of one whose file was found ruined meanwhile: that is set aside, as a start would, and a new one takes what waits."""
+        await self.close()
+        return await self.open(self._path, now=now, limits=self.limits)
+
     async def close(self) -> None:
         """Write the side file and close. What is closed was not cut off."""
         self._side.write(self.store, self.newest)
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, ValueError):  # it may be closed
             await self._db.execute(SQL["set_meta"], ("session", ""))
         await self._db.close()
 

@@ -11,11 +11,17 @@ from pathlib import Path
 import aiosqlite
 
 from agent.adapters.sqlite_disk import quick_check
-from agent.adapters.sqlite_room import SQL
+from agent.adapters.sqlite_place import give_blocks, short_of_room
+from agent.adapters.sqlite_room import SQL, one
 from agent.core.packing import packed, unpacked
 
 RUINED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 DOUBTFUL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+NO_ROOM = {
+    sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP, sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_FULL,
+}  # fmt: skip
+"""What SQLite says when the disk is full: not always that it is."""
 CURES = {
     sqlite3.SQLITE_FULL: "make room on this disk, or lower outbox.max_mb",
     sqlite3.SQLITE_READONLY: "the file system is read-only: see dmesg for why, then mount it writable again",
@@ -25,28 +31,56 @@ CURES = {
 
 
 def code_of(error: sqlite3.Error) -> int:
-    """The primary code; that of a ruined file for our own check."""
-    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)) & 0xFF
+    """The primary code; that of a ruined file for our own check, and of a full disk when shared memory can't grow."""
+    code = int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT))
+    return sqlite3.SQLITE_FULL if code == sqlite3.SQLITE_IOERR_SHMSIZE else code & 0xFF
+
+
+def for_want_of_room(path: Path, error: sqlite3.Error) -> bool:
+    """Whether it is only that the disk is full, and not the storage that fails."""
+    return getattr(error, "sqlite_errorcode", 0) in NO_ROOM and short_of_room(path)
 
 
 def described(path: Path, error: sqlite3.Error) -> str:
     """What, where, and what to do."""
-    cure = CURES.get(code_of(error))
-    return f"{path}: the outbox can't be written: {error}" + (f"; {cure}" if cure else "")
+    full = for_want_of_room(path, error)
+    cure = CURES.get(sqlite3.SQLITE_FULL if full else code_of(error))
+    what = "the disk is full" if full else str(error)
+    return f"{path}: the outbox can't be written: {what}" + (f"; {cure}" if cure else "")
 
 
-async def connected(path: Path) -> aiosqlite.Connection:
-    """A handle as the outbox wants it."""
-    sqlite3.connect(path).close()  # tells what is wrong at once; the library's thread would outlive its failure
-    db = await aiosqlite.connect(path, isolation_level=None)
+async def connected(path: Path, store: str = "") -> aiosqlite.Connection:
+    """A handle as the outbox wants it; it never makes the file, and takes only the one with our store in it, if that is named."""
+    where = f"{path.absolute().as_uri()}?mode=rw"
+    sqlite3.connect(
+        where, uri=True
+    ).close()  # tells what is wrong at once; the library's thread would outlive its failure
+    db = await aiosqlite.connect(where, uri=True, isolation_level=None)
     try:
+        if store:
+            await _check_ours(db, store)
         for function in (packed, unpacked):
             await db.create_function(function.__name__, 1, function)
         await db.executescript(SQL["pragmas"])
+        give_blocks(path)
     except BaseException:
         await db.close()
         raise
     return db
+
+
+async def _check_ours(db: aiosqlite.Connection, store: str) -> None:
+    """Another file stands in its place while its file system is not mounted. Not ruined, then: it is tried again."""
+    try:
+        found = await one(db, "get_meta", "store")
+    except sqlite3.OperationalError as error:
+        if code_of(error) != sqlite3.SQLITE_ERROR:  # that one means: no such table
+            raise
+        found = None
+    if found != store:
+        away = sqlite3.OperationalError("the file there is not this outbox: is its file system mounted?")
+        away.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise away
 
 
 async def make_safe(db: aiosqlite.Connection) -> None:

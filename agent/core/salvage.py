@@ -137,9 +137,12 @@ def chosen(link: Link, versions: Sequence[Found]) -> Found | None:
 
 
 def believed(versions: Iterable[Sequence[Found]], facts: Facts, *, most: int) -> Iterator[Found]:
-    """The records that count, in order, out of the versions of each by rising seq. None is beyond `most`, none was thinned."""
+    """The records that count, in order, out of the versions of each by rising seq. None is beyond `most`, none was thinned.
+
+    None comes twice: a journal that is torn behind a fork tells the same records under their old seqs and under the new ones.
+    """
     acked, acked_h = number(facts, "acked"), facts.meta.get("acked_h", "")
-    link, told = Link(), Receipts(facts)
+    link, told, seen = Link(), Receipts(facts), set[int]()
     for some in versions:
         seq = some[0].seq
         if seq > most:
@@ -151,7 +154,9 @@ def believed(versions: Iterable[Sequence[Found]], facts: Facts, *, most: int) ->
         one = chosen(link, some)
         if one is not None:
             link = Link(one.seq, one.h)
-            yield one
+            if one.at_ms <= 0 or hash(one.body) not in seen:  # without a time two may be alike
+                seen.add(hash(one.body))
+                yield one
 
 
 def number(facts: Facts, key: str) -> int:

@@ -1,11 +1,11 @@
 """Twins in memory of the store, of Redis and of the way down; the same test suite holds for them and the real ones."""
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
+from hub.adapters.memory_events import MemoryEvents
 from hub.core import keys
 from hub.core.ledger import FIRST_DAY, LAST_DAY, Line, Reach
 from hub.core.marks import (
@@ -15,11 +15,9 @@ from hub.core.marks import (
     Kind,
     Mark,
     Outcome,
-    StoredEvent,
     Verdict,
     alarm,
     closed,
-    dating,
     decide,
     moved,
 )
@@ -31,27 +29,18 @@ from wire.geo import distance_m
 from wire.kinds import ROLLBACK
 
 
-class MemoryStore:
+class MemoryStore(MemoryEvents):
     """A store that forgets. `down` makes every call fail, as a store that does not answer."""
 
     def __init__(self) -> None:
-        self.down = False
-        self._registry = Registry(version=1)
+        super().__init__()
         self._codes: dict[str, tuple[str, int]] = {}
         self._marks: dict[tuple[str, str], Mark] = {}
         self._batches: list[Incoming] = []
         self.quarantine: list[Incoming] = []
-        self._events: dict[tuple[str, str, int], StoredEvent] = {}
-        self._order: list[tuple[str, str, int]] = []
-        self._last_pos: Counter[str] = Counter()
-        self._out: Counter[str] = Counter()
         self._lives: dict[str, SavedLive] = {}
         self._ledger: Counter[tuple[str, int, str]] = Counter()
         self._closed: dict[tuple[str, str], str] = {}
-
-    def _answer(self) -> None:
-        if self.down:
-            raise UnavailableError("the store does not answer")
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -164,7 +153,7 @@ class MemoryStore:
         for (day, what), n in batch.counts.items():
             self._ledger[batch.device, day, what] += n
         (self.quarantine if batch.kind is Kind.POISON else self._batches).append(batch)
-        self._put_events(batch.events)
+        self._put_events(batch.events, make_way=True)
         self._marks[batch.key] = moved(batch, mark)
         self._closed.pop(batch.key, None)
         for told in closed(batch):
@@ -187,8 +176,11 @@ class MemoryStore:
         for one in told:
             key = one.device, one.store
             mark = self._marks.get(key, Mark())
-            if key not in self._closed:
-                self._marks[key] = replace(mark, newest=max(one.newest, mark.last), told_ms=one.at_ms, days=one.days)
+            known = max(mark.newest, mark.last)
+            if key not in self._closed and one.newest >= known:
+                self._marks[key] = replace(mark, newest=one.newest, told_ms=one.at_ms, days=one.days)
+            elif key not in self._closed:
+                self._marks[key] = replace(mark, newest=known)
 
     async def out_there(self) -> int:
         return sum(reach.out_there for reach in await self.reaches(None) if reach.closed is None)
@@ -252,58 +244,6 @@ class MemoryStore:
     async def load_live(self) -> list[SavedLive]:
         self._answer()
         return list(self._lives.values())
-
-    # Events.
-
-    def _put_events(self, events: Sequence[StoredEvent]) -> None:
-        for stored in events:
-            key = (stored.device, stored.store, stored.event.seq)
-            if key not in self._events:
-                detail = json.loads(json.dumps(dict(stored.event.detail)))
-                self._events[key] = replace(stored, event=replace(stored.event, detail=detail))
-                self._order.append(key)
-            elif self._events[key].event.boot is not None and stored.event.boot is None:
-                known = self._events[key]
-                at_ms = stored.event.at_ms
-                event = replace(known.event, at_ms=at_ms, boot=None, mono_ms=None)
-                self._events[key] = replace(known, vehicle=stored.vehicle, event=event)
-        for known in list(self._events.values()):
-            if (told := dating(known.event)) is not None:
-                self._date(known.device, *told)
-
-    def _date(self, device: str, boot: str, offset_ms: int) -> None:
-        for key, known in self._events.items():
-            if known.device == device and known.event.boot == boot:
-                at_ms = (known.event.mono_ms or 0) + offset_ms
-                self._events[key] = replace(known, event=replace(known.event, at_ms=at_ms, boot=None, mono_ms=None))
-
-    async def add_events(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
-        self._answer()
-        self._put_events(events)
-        return []
-
-    async def relay(self, fleet: str, most: int) -> list[StoredEvent]:
-        self._answer()
-        if fleet not in self._registry.fleets:
-            return []
-        fresh = [key for key in self._order if self._events[key].fleet == fleet and self._events[key].pos is None]
-        for key in fresh[:most]:
-            self._last_pos[fleet] += 1
-            self._events[key] = replace(self._events[key], pos=self._last_pos[fleet])
-        return await self.events_after(fleet, self._out[fleet], most)
-
-    async def published(self, fleet: str, upto_pos: int) -> None:
-        self._answer()
-        self._out[fleet] = max(upto_pos, self._out[fleet])
-
-    async def events_after(self, fleet: str, pos: int, most: int) -> list[StoredEvent]:
-        self._answer()
-        mine = [one for one in self._events.values() if one.fleet == fleet and one.pos is not None and one.pos > pos]
-        return sorted(mine, key=lambda one: one.pos or 0)[:most]
-
-    async def last_pos(self, fleet: str) -> int:
-        self._answer()
-        return self._last_pos[fleet]
 
 
 class MemoryNow:

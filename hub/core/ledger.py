@@ -57,7 +57,11 @@ class Reach:
 
 @dataclass(slots=True)
 class Day:
-    """A vehicle's day; without a vehicle, what came from devices that sat in none."""
+    """A vehicle's day; without a vehicle, what came from devices that sat in none.
+
+    `told_ms` is when its device has told last (of several: the one that is silent for longest): what was recorded after that
+    is not in it.
+    """
 
     vehicle: str | None
     day: int
@@ -65,6 +69,7 @@ class Day:
     lost: Counter[str] = field(default_factory=Counter)
     out_there: int = 0
     notes: list[str] = field(default_factory=list)
+    told_ms: int | None = None
 
     @property
     def recorded(self) -> int:
@@ -74,7 +79,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A device over all days. `off` is by how much it does not close, `why` says why."""
+    """A device over all days, as of its last word. `off` is by how much it does not close, `why` says why."""
 
     device: str
     recorded: int
@@ -82,6 +87,7 @@ class Balance:
     lost: Mapping[str, int]
     out_there: int
     why: tuple[str, ...] = ()
+    told_ms: int | None = None
 
     @property
     def off(self) -> int:
@@ -100,15 +106,17 @@ def days(
 ) -> list[Day]:
     """The days from `first` to `last`, by day and vehicle."""
     found: dict[tuple[int, str], Day] = {}
+    waiting = _waiting(reaches, now_ms)
+    words = {device: told_ms for device, told_ms, _ in waiting}
 
     def of(device: str, day: int) -> Day:
         vehicle, note = _vehicle_on(registry, device, day)
         one = found.setdefault((day, vehicle or ""), Day(vehicle, day))
+        one.told_ms = min((at_ms for at_ms in (one.told_ms, words.get(device)) if at_ms is not None), default=None)
         if note and note not in one.notes:
             one.notes.append(note)
         return one
 
-    waiting = _waiting(reaches, now_ms)
     still = [Line(device, day, OUT_THERE, n) for device, _, by_day in waiting for day, n in by_day.items()]
     for line in chain(lines, still):
         if not first <= line.day <= last:
@@ -151,7 +159,7 @@ def day_data(one: Day) -> dict[str, object]:
     return {
         "vehicle": one.vehicle, "day": day_text(one.day), "recorded": one.recorded, "received": one.received,
         "lost": {reason: n for reason, n in sorted(one.lost.items()) if n}, "out_there": one.out_there,
-        "notes": list(one.notes),
+        "told_ms": one.told_ms, "notes": list(one.notes),
     }  # fmt: skip
 
 
@@ -159,7 +167,7 @@ def balance_data(one: Balance) -> dict[str, object]:
     """A device over all days, likewise."""
     return {
         "device": one.device, "recorded": one.recorded, "received": one.received, "lost": dict(one.lost),
-        "out_there": one.out_there, "off": one.off, "why": list(one.why),
+        "out_there": one.out_there, "told_ms": one.told_ms, "off": one.off, "why": list(one.why),
     }  # fmt: skip
 
 
@@ -180,7 +188,7 @@ def _balance(device: str, sums: Mapping[str, int], stores: Sequence[Reach], now_
     if told_ms is not None and now_ms - told_ms > SILENT_MS:
         why.append(_silent(device, told_ms))
     recorded = sum(max(one.newest, one.last) for one in stores)
-    return Balance(device, recorded, received, lost, sum(one.out_there for one in still), tuple(why))
+    return Balance(device, recorded, received, lost, sum(one.out_there for one in still), tuple(why), told_ms)
 
 
 def _silent(device: str, told_ms: int) -> str:

@@ -85,7 +85,10 @@ class LedgerLine(BaseModel):
 
 
 class LedgerDay(BaseModel):
-    """A vehicle's UTC day: recorded = received + lost by reason + still out there."""
+    """A vehicle's UTC day: recorded = received + lost by reason + still out there, as of `told_ms`.
+
+    Then its device told last how much it has recorded (the one that is silent for longest, of several).
+    """
 
     vehicle: str | None
     day: str
@@ -93,17 +96,19 @@ class LedgerDay(BaseModel):
     received: int
     lost: dict[str, int]
     out_there: int
+    told_ms: int | None
     notes: list[str]
 
 
 class LedgerBalance(BaseModel):
-    """A device over all days; `off` is by how much it does not close, `why` says why."""
+    """A device over all days, as of its word of `told_ms`; `off` is by how much it does not close, `why` says why."""
 
     device: str
     recorded: int
     received: int
     lost: dict[str, int]
     out_there: int
+    told_ms: int | None
     off: int
     why: list[str]
 

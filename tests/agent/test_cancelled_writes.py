@@ -72,3 +72,24 @@ async def test_a_cancelled_fork_and_a_commit_beside_it(tmp_path: Path, turns: in
     assert (again.store, again.newest, again.acked) == (outbox.store, 1202, 0)
     await again.close()
     await outbox.close()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_cancelled_note_leaves_no_transaction_open(tmp_path: Path, turns: int) -> None:
+    """The next commit may be a call for help."""
+    outbox = await SqliteOutbox.open(tmp_path / "outbox.db", now=AT)
+    watch = Watch("agent", HAPPENINGS)
+    recorder = Recorder(outbox, Clock(), watch=watch, commit_ms=1000)
+    for second in range(9):
+        recorder.add_fix(fix(second), Reading())
+        assert await recorder.commit()
+        task = asyncio.ensure_future(outbox.going(second + 1))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    assert await recorder.commit()
+    assert watch.count("outbox.failed") == 0
+    assert await rows_of(outbox) == list(range(1, 10))
+    await outbox.close()

@@ -57,6 +57,8 @@ def test_the_ledger_closes_and_says_what_is_out_there(shell: Shell) -> None:
     assert (today["vehicle"], today["out_there"], today["recorded"]) == ("van-1", 11, 11)
     assert "gw-b has not reported since" in days["2025-10-09", "van-2"]["notes"][0]
     first, second = told["devices"]
+    assert first.pop("told_ms") == today["told_ms"] > T0
+    assert second["told_ms"] == days["2025-10-09", "van-2"]["told_ms"] == T0
     assert first == {
         "device": "gw-a", "recorded": 30, "received": 12, "lost": {"dropped": 4, "quarantine": 3}, "out_there": 11,
         "off": 0, "why": [],
@@ -66,6 +68,8 @@ def test_the_ledger_closes_and_says_what_is_out_there(shell: Shell) -> None:
     assert status == 0
     assert "dropped 4, quarantine 3" in out
     assert out.count("closes") == 2
+    assert out.count("TOLD UNTIL") == 2
+    assert out.count("2025-10-09T08:53:20Z") == 2, "nothing is known of what gw-b recorded after that"
 
 
 def test_the_ledger_of_one(shell: Shell) -> None:

@@ -1,5 +1,6 @@
-"""A small file system in memory, mounted for a test; where that is not allowed the test is skipped."""
+"""A small file system of its own, mounted for a test; where that is not allowed the test is skipped."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -32,3 +33,23 @@ def filled(folder: Path) -> Path:
         while True:
             file.write(bytes(4096))
     return filler
+
+
+@contextmanager
+def card(place: Path, size_mb: int, block: int = 1024) -> Iterator[Path]:
+    """An ext4 with small blocks in a file, as a small card has them; nothing is kept back for root."""
+    image = place.with_name(place.name + ".img")
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(size_mb << 20)
+    make, mount = shutil.which("mkfs.ext4", path=f"{os.defpath}:/usr/sbin:/sbin"), shutil.which("mount")
+    steps = [
+        [make, "-q", "-F", "-b", str(block), "-m", "0", str(image)], [mount, "-o", "loop", str(image), str(place)],
+    ]  # fmt: skip
+    for step in steps:
+        if None in step or subprocess.run([str(word) for word in step], check=False, capture_output=True).returncode:
+            pytest.skip("needs mkfs.ext4 and the right to mount a file")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)

@@ -9,7 +9,7 @@ from tests.sim.faults import FAULTS
 from tests.sim.invariants import INVARIANTS
 from tests.sim.world import Result, simulate
 
-KNOWN_SEEDS = (8, 16, 29, 36, 54, 99, 162, 561092975499, 561092975602, 1011258193436)
+KNOWN_SEEDS = (8, 16, 29, 36, 54, 99, 162, 561092975499, 561092975602, 1011258193436, 420835169794)
 """Worlds that have found something once: forks while a batch is cut, an SOS behind others, a store of two cards."""
 FRESH, FRESH_HOURS = 8, 0.4
 BUG_SEEDS = 8

@@ -48,10 +48,12 @@ class BooksPart(TrackPart):
     """Reaches, ledgers, quarantine."""
 
     async def heard(self, told: Sequence[Heard]) -> None:
-        """Keep how far the stores of devices go; a store that has ended goes no further."""
+        """Keep how far the stores of devices go; a store that has ended goes no further.
+
+        None goes back: a word that tells of less than is known is an old one (a broker keeps the last status of each device).
+        """
         if not told:
             return
-        newest = {(one.device, one.store): one for one in told}
         rows = [
             {
                 "device": one.device,
@@ -62,11 +64,13 @@ class BooksPart(TrackPart):
                 "told_ms": one.at_ms,
                 "days": json.dumps(one.days) if one.days else None,
             }
-            for _, one in sorted(newest.items())
+            for one in sorted(told, key=lambda one: (one.device, one.store))
         ]
         put, mark = self.insert(schema.mark), schema.mark.c
-        reach = case((put.excluded.newest > mark.last, put.excluded.newest), else_=mark.last)
-        said = {"newest": reach, "told_ms": put.excluded.told_ms, "days": put.excluded.days}
+        known = case((mark.newest > mark.last, mark.newest), else_=mark.last)
+        fresh = put.excluded.newest >= known
+        said = {"newest": case((fresh, put.excluded.newest), else_=known)}
+        said |= {name: case((fresh, put.excluded[name]), else_=mark[name]) for name in ("told_ms", "days")}
         async with self.writing() as tx:
             await tx.execute(
                 put.on_conflict_do_update(index_elements=["device", "store"], set_=said, where=mark.closed.is_(None)),
@@ -177,6 +181,7 @@ class BooksPart(TrackPart):
         counted = {"kind": str(read.kind), "rows": read.rows, "events": len(read.events), "payload": read.payload}
         await tx.execute(schema.track_chunk.insert(), place | times | counted)
         if read.events:
+            await self.make_way(tx, read.events)
             await self.put_events(tx, read.events)
         await self.book(tx, _difference(one, read))
         return ""

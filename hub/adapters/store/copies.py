@@ -41,6 +41,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _synced(path: Path) -> None:
+    """The file, and all names in its folder."""
     for one, flags in ((path, os.O_RDWR), (path.parent, os.O_RDONLY)):
         handle = os.open(one, flags)
         try:
@@ -93,21 +94,30 @@ def numbers(db: sqlite3.Connection) -> Numbers:
 def last_known(store: Path) -> Numbers | None:
     """The numbers of the store that is to be replaced, if it can still be read; its journal goes into it."""
     with contextlib.suppress(sqlite3.Error), closing(_opened(store)) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            raise RefusedError(f"{store} is being read by another program; end it, and try again")
         return numbers(db)
     return None
 
 
 def set_aside(store: Path, stamp: str) -> Path | None:
-    """Move the store that is there out of the way, with its journals if it has any; gives where it is."""
+    """Give the store that is there a second name, with its journal if it has one; gives that name.
+
+    It stays in its place until `put_back`: after a power cut between the two the hub finds the store that it had.
+    """
     if not store.exists():
         return None
     aside = store.with_name(f"{store.name}.before-{stamp}")
     with _told(store):
-        for suffix in ("-wal", "-shm", ""):
-            one = store.with_name(store.name + suffix)
+        for suffix in ("-wal", ""):
+            one, other = store.with_name(store.name + suffix), aside.with_name(aside.name + suffix)
             if one.exists():
-                one.rename(aside.with_name(aside.name + suffix))
+                try:
+                    other.hardlink_to(one)
+                except OSError:  # a file system without links
+                    shutil.copyfile(one, other)
+                    other.chmod(0o600)
+                _synced(other)
     return aside
 
 
@@ -139,8 +149,11 @@ def raised(fresh: Path, known: Numbers | None, least_epoch: int) -> int:
 
 
 def put_back(fresh: Path, store: Path) -> None:
-    """Put the file in the place of the store."""
+    """Put the file in the place of the store, at once. A journal of the store before would be read into the new one."""
     with _told(store):
         _synced(fresh)
-        fresh.rename(store)
+        for suffix in ("-wal", "-shm"):
+            store.with_name(store.name + suffix).unlink(missing_ok=True)
+        _synced(fresh)
+        fresh.replace(store)
         _synced(store)

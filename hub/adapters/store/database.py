@@ -24,6 +24,11 @@ DOWN: tuple[type[BaseException], ...] = (OperationalError, InterfaceError, PoolT
 AWAY, SAID_NO = frozenset({"08", "53", "57"}), frozenset({"28", "3D"})
 """Classes of SQLSTATE: connection, resources, operator; and who is not let in, or asks for a database that is none."""
 MIGRATION_LOCK = 7_031_873
+DURABLE = (
+    "SELECT set_config('synchronous_commit', 'on', false) "
+    "WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')"
+)
+"""Stronger is left as it is; `off`, `local` and `remote_write` are not enough."""
 DOUBTFUL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 CURES = {
     sqlite3.SQLITE_FULL: "make room on this disk",
@@ -100,6 +105,7 @@ class Database:
                 pool_size=8, max_overflow=4, pool_pre_ping=True, pool_timeout=5,
                 connect_args={"timeout": 5, "command_timeout": 30},
             )  # fmt: skip
+            event.listen(engine.sync_engine, "connect", _durable)
             self._writer = self._reader = engine
         else:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -228,6 +234,14 @@ def _sqlite_engine(path: Path, *, size: int, begin: str, read_only: bool) -> Asy
     event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "begin", begun)
     return engine
+
+
+def _durable(connection: Any, _record: object) -> None:
+    """An ack is a promise: a commit has to be on the disk, whatever the server, the database or the role is set to."""
+    cursor = connection.cursor()
+    cursor.execute(DURABLE)
+    cursor.close()
+    connection.commit()
 
 
 def _postgres_down() -> tuple[type[BaseException], ...]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, select, tuple_, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +14,7 @@ from hub.core.marks import StoredEvent, dating
 from wire.messages import TIME_KNOWN, Event
 
 ASIDE = 1 << 52
+PLACES_AT_ONCE = 200
 DATINGS = 20
 """So many of a device's newest `time-known` events are looked through for the boot of an undated event."""
 
@@ -43,32 +44,49 @@ class EventPart(Database):
     async def add_events(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         """Store events exactly once by device, store and seq: together, or, if that fails, one by one.
 
-        Gives those that the store can't take: they hold no other event up, and their record comes with the track.
+        Gives those that the store can't take, or that find another event in their place: they hold no other event up, and
+        their record comes with the track.
         """
         if not events:
             return []
         try:
             async with self.writing() as tx:
                 await self.put_events(tx, events)
+                return await self._displaced(tx, events)
         except DBAPIError as error:
             self._watch("store.retried", reason=type(error.orig).__name__)
             return [one for one in events if not await self._add_event(one)]
-        return []
 
     async def _add_event(self, event: StoredEvent) -> bool:
         try:
             async with self.writing() as tx:
                 await self.put_events(tx, [event])
+                return not await self._displaced(tx, [event])
         except DBAPIError as error:
             self._watch("store.refused", device=event.device, reason=type(error.orig).__name__)
             return False
-        return True
+
+    async def _displaced(self, tx: AsyncConnection, events: Sequence[StoredEvent]) -> list[StoredEvent]:
+        """Those in whose place another event stands: two cards of one identity were there."""
+        event = schema.event.c
+        places = sorted({(one.device, one.store, one.event.seq) for one in events})
+        there: dict[tuple[str, str, int], tuple[str, str]] = {}
+        for start in range(0, len(places), PLACES_AT_ONCE):
+            some = tuple_(event.device, event.store, event.seq).in_(places[start : start + PLACES_AT_ONCE])
+            found = await tx.execute(select(event.device, event.store, event.seq, event.kind, event.detail).where(some))
+            there |= {(row.device, row.store, row.seq): (row.kind, row.detail) for row in found}
+        return [
+            one
+            for one, row in zip(events, event_rows(events), strict=True)
+            if there.get((one.device, one.store, one.event.seq)) != (row["kind"], row["detail"])
+        ]
 
     async def put_events(self, tx: AsyncConnection, events: Sequence[StoredEvent]) -> None:
         """Within a transaction. An event that is there keeps its row, but a time that is sure replaces a provisional one."""
         put, event = self.insert(schema.event), schema.event.c
         sure = {name: put.excluded[name] for name in ("at_ms", "vehicle", "boot", "mono_ms")}
         unsure = event.boot.is_not(None) & put.excluded.boot.is_(None)
+        unsure &= (event.kind == put.excluded.kind) & (event.detail == put.excluded.detail)
         await tx.execute(
             put.on_conflict_do_update(index_elements=["device", "store", "seq"], set_=sure, where=unsure),
             event_rows(events),

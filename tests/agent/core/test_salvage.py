@@ -1,6 +1,6 @@
 """What is believed of a damaged outbox, and what is not."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -151,3 +151,11 @@ def test_jobs() -> None:
     assert begin_at(job, facts, 20, fits=True) == 20
     assert begin_at(job, facts, 1, fits=True) == 1, "the hub has gone back"
     assert begin_at(job, facts, 20, fits=False) == begin_at(job, facts, 51, fits=True) == 3
+
+
+def test_what_a_fork_has_moved_comes_once() -> None:
+    """A torn journal may tell it under both seqs."""
+    rows = store(9)
+    again = [replace(one, seq=one.seq + 20, sure=False) for one in rows[3:]]
+    undated = [Found(seq, "f", OPEN, b"[null,1,2]", GENESIS) for seq in (50, 52)]
+    assert told(*[[one] for one in (*rows, *again, *undated)]) == [*rows, *undated]

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from hub.adapters.store.sql import SqlStore
 from hub.books import after_upgrade, reread
 from hub.core.ledger import FIRST_DAY, LAST_DAY, Line, Reach, balances
-from hub.core.marks import Incoming, Mark, StoredEvent, Verdict, incoming
+from hub.core.marks import DAY_MS, Incoming, Mark, StoredEvent, Verdict, incoming
 from hub.ports import Heard
 from tests.hub.conftest import AnyStore, emptied
 from tests.hub.makers import DAY, STORE, T0, a_batch, a_registry, an_incoming, bent_body, h_at
@@ -44,10 +44,22 @@ async def test_how_far_a_store_goes_is_what_the_device_told_last(store: AnyStore
     await store.heard([Heard("gw-a", STORE, 42, AT + 2, days=((DAY - 1, 20), (DAY, 42)))])
     assert (await store.reaches(["gw-a"]))[0].days == ((DAY - 1, 20), (DAY, 42))
     assert await store.mark("gw-b", NEW) == Mark()
-    await store.heard([Heard("gw-a", STORE, 2, AT + 3)])  # a word that came late
-    assert await store.reaches(["gw-a"]) == [Reach("gw-a", STORE, 10, 10, AT + 3)]
+    before = await store.reaches(["gw-a"])
+    await store.heard([Heard("gw-a", STORE, 2, AT + 3, days=((DAY, 2),))])  # a word that came late: the broker kept it
+    assert await store.reaches(["gw-a"]) == before, "it takes nothing back"
+    await store.heard([Heard("gw-a", STORE, 43, AT + 4), Heard("gw-a", STORE, 41, AT + 5, days=((DAY, 41),))])
+    assert await store.reaches(["gw-a"]) == [Reach("gw-a", STORE, 10, 43, AT + 4)]
     assert (await store.append([an_incoming(a_batch(1, 7, store=NEW), device="gw-b")]))[0].verdict is Verdict.APPEND
     assert await closes(store, "gw-b") == (0, 0)
+
+
+async def test_a_word_that_the_broker_kept_takes_no_later_one_back(store: AnyStore) -> None:
+    """A hub that starts again hears the status of each device's last start."""
+    await store.heard([Heard("gw-a", STORE, 1000, AT)])
+    await store.append([an_incoming(a_batch(1, 10, waiting=4990))])
+    await store.heard([Heard("gw-a", STORE, 1000, AT + DAY_MS)])
+    assert await store.reaches(["gw-a"]) == [Reach("gw-a", STORE, 10, 5000, AT)]
+    assert await store.out_there() == 4990
 
 
 async def test_poison_does_not_say_how_far_the_store_goes(store: AnyStore) -> None:

@@ -48,6 +48,39 @@ async def test_an_event_is_stored_once_whichever_way_it_comes_first(store: AnySt
     assert [one.device for one in await store.relay("main", 10)] == ["gw-a", "gw-b"]
 
 
+async def test_another_event_in_the_place_is_no_repeat(store: AnyStore) -> None:
+    """Two cards of one identity: the call for help of the second has the seq of an event of the first."""
+    await peopled(store)
+    first, second, other = (
+        stored("gw-a", STORE, event, registry=a_registry(), received_ms=T0)
+        for event in (Event(11, T0, "idle"), replace(SOS, seq=11), Event(12, T0 + 1, "idle"))
+    )
+    assert await store.add_events([first]) == []
+    assert await store.add_events([second, other]) == [second]
+    assert await store.add_events([first, other]) == [], "these are repeats"
+    assert await store.add_events([second]) == [second], "it is not there, however often it comes"
+    again = replace(second, event=replace(second.event, detail={"why": "another"}))
+    await append(store, an_incoming(a_batch(1, 10, events=[second.event])))
+    assert await store.add_events([second, again]) == [again]
+    log = await store.relay("main", 10)
+    assert [(one.event.kind, one.event.seq < 0) for one in log] == [("idle", True), ("idle", False), ("sos", False)]
+
+
+async def test_two_in_one_group_for_one_place_are_not_both_there(store: AnyStore) -> None:
+    await peopled(store)
+    events = came(Event(7, T0, "idle"), Event(7, T0, "sos"), Event(7, T0, "idle"))
+    assert await store.add_events(events) == [events[1]]
+    assert [one.event.kind for one in await store.relay("main", 10)] == ["idle"]
+
+
+async def test_a_time_is_not_taken_from_another_event(store: AnyStore) -> None:
+    await peopled(store)
+    await store.add_events(came(undated(1, 5_000)))
+    (other,) = came(Event(1, T0 + 77, "sos"))
+    assert await store.add_events([other]) == [other]
+    assert await told(store) == {1: (T0, BOOT)}
+
+
 async def test_positions_have_no_gap_and_the_unpublished_come_again(store: AnyStore) -> None:
     await peopled(store)
     await store.add_fleet("north", T0)

@@ -53,7 +53,7 @@ def test_a_day_is_received_and_lost_and_out_there() -> None:
     assert days(lines, [told(100, 110)], registry=a_registry(), first=DAY + 1, last=LAST_DAY, now_ms=NOW) == []
     assert day_data(found[1]) == {
         "vehicle": "van-1", "day": "2025-10-09", "recorded": 110, "received": 95, "lost": {"thinned": 5},
-        "out_there": 10, "notes": [],
+        "out_there": 10, "told_ms": T0, "notes": [],
     }  # fmt: skip
 
 
@@ -70,6 +70,19 @@ def test_a_device_that_is_silent_says_so() -> None:
     assert days([], [told(5, 9, closed="fork")], **at) == []  # type: ignore[arg-type]  # by name
     (never,) = days([], [told(5, 9, told_ms=None)], **at)  # type: ignore[arg-type]  # by name
     assert (never.day, never.out_there, never.notes) == (DAY, 4, [])
+
+
+def test_the_account_says_up_to_when_it_can_know() -> None:
+    """The silent one of two devices in a vehicle is what the day can't be complete for."""
+    registry = a_registry(gw_a="van-1", gw_b="van-1")
+    lines = [Line("gw-a", DAY, "rows", 5), Line("gw-b", DAY, "rows", 5)]
+    reaches = [told(5, 5, told_ms=T0 + 9), told(5, 5, "gw-b", told_ms=T0 + 4)]
+    for order in (reaches, reaches[::-1]):
+        assert [one.told_ms for one in days(lines, order, registry=registry, **ALL)] == [T0 + 4]
+    assert [one.told_ms for one in balances(lines, reaches, now_ms=NOW)] == [T0 + 9, T0 + 4]
+    never = [told(5, 5, told_ms=None)]
+    assert days(lines[:1], never, registry=registry, **ALL)[0].told_ms is None
+    assert balances(lines[:1], [told(5, 5, closed="fork")], now_ms=NOW)[0].told_ms is None, "that store tells no more"
 
 
 def test_a_day_stands_with_the_vehicle_that_it_was_in_for_longest() -> None:
@@ -94,10 +107,11 @@ def test_what_belongs_to_no_vehicle_is_told_too() -> None:
 def test_a_device_closes() -> None:
     totals = [Line("gw-a", 0, "rows", 90), Line("gw-a", 0, "lost:dropped", 10), Line("gw-a", 0, "lost:thinned", 0)]
     (one,) = balances(totals, [told(60, 65), told(40, 40, store="ZZZZZZZZZZZ")], now_ms=NOW)
-    assert one == Balance("gw-a", 105, 90, {"dropped": 10}, 5)
+    assert one == Balance("gw-a", 105, 90, {"dropped": 10}, 5, told_ms=T0)
     assert one.off == 0
     assert balance_data(one) == {
-        "device": "gw-a", "recorded": 105, "received": 90, "lost": {"dropped": 10}, "out_there": 5, "off": 0, "why": [],
+        "device": "gw-a", "recorded": 105, "received": 90, "lost": {"dropped": 10}, "out_there": 5,
+        "told_ms": T0, "off": 0, "why": [],
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ async def test_days_and_devices_of_the_fleet(web: Web) -> None:
         ]  # fmt: skip
         assert told["days"][0] == {
             "vehicle": "van-1", "day": "2025-10-09", "recorded": 20, "received": 10, "lost": {"thinned": 2},
-            "out_there": 8, "notes": [],
+            "out_there": 8, "told_ms": T0, "notes": [],
         }  # fmt: skip
         assert [(one["device"], one["off"]) for one in told["devices"]] == [("gw-van-1", 0), ("gw-van-2", 0)]
         one = (await http.get("/v1/ledger/days?vehicle=van-2&from=2025-10-01&to=2025-10-09")).json()
