@@ -225,18 +225,7 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
         before = up.outbox.acked
         settled = await up.outbox.settle(ack.upto, ack.h)
         if settled is Settled.FORKED:
-            up.watch("outbox.fork", hub_seq=ack.upto, newest=up.outbox.newest)
-            flight = up.track.flight
-            try:
-                await unbroken(up.outbox.fork(up.clock.now(), hub_seq=ack.upto))
-            except UnavailableError as error:  # the disk refuses: the batch goes again, and so does this
-                up.watch("outbox.failed", error=error)
-                return
-            up.events, up.held = await untold(up.outbox), set()
-            up.calls = calls_of(up)
-            if up.track.flight is flight:  # else a batch of the new store is on its way already
-                up.track = queueing.unlinked(up.track)
-            up.answer.set()
+            await _fork(ack.upto, up)
             return
         up.watch("track.acked", n=max(0, up.outbox.acked - before))
         for seq in [seq for seq in up.events if seq <= up.outbox.acked]:
@@ -244,4 +233,20 @@ async def take_ack(ack: Ack, up: Uplink) -> None:
         up.held = {seq for seq in up.held if seq > up.outbox.acked}
     live_slow = up.live_took_ms > LIVE_SLOW_MS
     up.track = queueing.answered(up.track, ack, up.clock.mono_ms(), chance=up.chance(), live_slow=live_slow)
+    up.answer.set()
+
+
+async def _fork(hub_seq: int, up: Uplink) -> None:
+    """Leave the store id to the other device, and go on under a new one."""
+    up.watch("outbox.fork", hub_seq=hub_seq, newest=up.outbox.newest)
+    flight = up.track.flight
+    try:
+        await unbroken(up.outbox.fork(up.clock.now(), hub_seq=hub_seq))
+    except UnavailableError as error:  # the disk refuses: the batch goes again, and so does this
+        up.watch("outbox.failed", error=error)
+        return
+    up.events, up.held = await untold(up.outbox), set()
+    up.calls = calls_of(up)
+    if up.track.flight is flight:  # else a batch of the new store is on its way already
+        up.track = queueing.unlinked(up.track)
     up.answer.set()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -198,6 +199,86 @@ def test_what_can_not_be_restored_says_so_and_leaves_all_as_it_was(tmp_path: Pat
         backup.backup(postgres, data, copy)
     with pytest.raises(RefusedError, match="pg_restore"):
         backup.restore(postgres, data, copy)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("cut", ["put_back", "unlink", "replace"])
+def test_a_power_cut_in_a_restore_leaves_the_store_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: str, *, damaged: bool
+) -> None:
+    """A hub that finds no store makes an empty one, and acknowledges into it."""
+    data, copy = tmp_path / "hub", tmp_path / "x.backup"
+    a_store(data)
+    backup.backup(SETTINGS, data, copy)
+    store, wal = data / backup.STORE_NAME, data / f"{backup.STORE_NAME}-wal"
+    if damaged:
+        store.write_bytes(b"damaged" * 5000)
+        wal.write_bytes(b"journal")
+    before = store.read_bytes()
+
+    def dark(*_given: object, **_named: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if damaged:  # SQLite itself clears a journal away that is no journal
+            patch.setattr(copies, "last_known", lambda _store: None)
+        if cut == "put_back":
+            patch.setattr(copies, "put_back", dark)
+        else:
+            patch.setattr(Path, cut, dark if cut == "replace" else _dark_at_journals(dark))
+        with pytest.raises(KeyboardInterrupt):
+            backup.restore(SETTINGS, data, copy)
+    assert store.read_bytes() == before
+    (aside,) = data.glob("odograph.db.before-*[0-9]")
+    assert aside.read_bytes() == before
+    if damaged:
+        assert aside.with_name(f"{aside.name}-wal").read_bytes() == b"journal"
+    backup.restore(SETTINGS, data, copy)
+    assert aside.read_bytes() == before, "what is kept aside is not what is written from now on"
+    assert not wal.exists()
+    assert copies.sound(store).epoch > copies.sound(copy).epoch
+
+
+def _dark_at_journals(dark: Callable[..., None]) -> Callable[..., None]:
+    real = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002  # pathlib's signature
+        dark() if path.name.endswith("-wal") else real(path, missing_ok=missing_ok)
+
+    return unlink
+
+
+def test_a_file_system_without_links_takes_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, copy = tmp_path / "hub", tmp_path / "x.backup"
+    a_store(data)
+    backup.backup(SETTINGS, data, copy)
+    before = (data / backup.STORE_NAME).read_bytes()
+
+    def no_links(_self: Path, _target: Path) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    backup.restore(SETTINGS, data, copy)
+    (aside,) = data.glob("odograph.db.before-*")
+    assert aside.read_bytes() == before
+    assert aside.stat().st_mode & 0o077 == 0
+
+
+def test_nobody_reads_the_store_while_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is only in its journal would be lost."""
+    data, copy = tmp_path / "hub", tmp_path / "x.backup"
+    a_store(data)
+    backup.backup(SETTINGS, data, copy)
+    monkeypatch.setattr(copies, "PATIENCE_S", 0.05)
+    with closing(sqlite3.connect(data / backup.STORE_NAME, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM meta").fetchall()
+        with closing(sqlite3.connect(data / backup.STORE_NAME, isolation_level=None)) as writer:
+            writer.execute("UPDATE meta SET value = 99 WHERE key = 'registry'")
+        with pytest.raises(RefusedError, match="is being read by another program"):
+            backup.restore(SETTINGS, data, copy)
+    backup.restore(SETTINGS, data, copy)
+    assert copies.sound(data / backup.STORE_NAME).registry == 100
 
 
 def test_numbers_go_on_from_the_highest_that_is_known(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from wire.errors import RefusedError
 
 OURS = {"alembic_version", "meta", "mark", "track_chunk", "ledger"}
+PATIENCE_S = 30.0
 PAGES_AT_ONCE = -1
 """All at once: one reading transaction, so the copy is of one moment, and the writer is never held up (WAL)."""
 
@@ -26,7 +27,9 @@ class Numbers:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{path.resolve().as_posix()}?mode=rw", uri=True, isolation_level=None, timeout=30)
+    return sqlite3.connect(
+        f"file:{path.resolve().as_posix()}?mode=rw", uri=True, isolation_level=None, timeout=PATIENCE_S
+    )
 
 
 @contextlib.contextmanager

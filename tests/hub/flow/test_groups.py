@@ -1,17 +1,21 @@
 """Group commit: nobody waits but for the commit that runs; a fault in one device's row stops no other device's ack."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hub.core.marks import Incoming, Outcome
+from hub.core.marks import Incoming, Outcome, incoming
+from hub.flow import GROUP_BYTES, TURN_BYTES, Limits
 from tests.hub.adapters.test_store_books import planted
 from tests.hub.flow.ingest_yard import ON, SOS, Yard, on_a_real_store
-from tests.hub.makers import STORE, a_batch, bent_body
+from tests.hub.makers import STORE, T0, a_batch, bent_body
 from tests.rigs import eventually
 from wire.codec import encode_event, encode_status
+from wire.messages import Event
 from wire.track import encode_batch
 
 
@@ -41,6 +45,56 @@ async def test_what_comes_during_a_commit_is_committed_together(yard: Yard, monk
     await eventually(lambda: len(yard.acks()) == 3 and len(yard.acks("gw-b")) == 1)
     assert groups == [1, 3]
     assert [ack.upto for ack in yard.acks()] == [10, 20, 30]
+
+
+async def test_a_backlog_leaves_others_their_turn(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoding holds the loop: after a few ms of it, whoever brings a call for help has a turn. Counted in turns, not in time."""
+    payload, n, turns = encode_batch(a_batch(1, 600)), 60, 0
+    at_turn, groups = Counter[int](), list[int]()
+    append = yard.store.append
+
+    async def turning() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def decoded(device: str, payload: bytes, **known: Any) -> Incoming:
+        at_turn[turns] += len(payload)
+        return incoming(device, payload, **known)
+
+    async def appended(batches: Sequence[Incoming]) -> list[Outcome]:
+        groups.append(sum(len(one.payload) for one in batches))
+        return await append(batches)
+
+    monkeypatch.setattr("hub.flow.incoming", decoded)
+    monkeypatch.setattr(yard.store, "append", appended)
+    yard.ingest._limits = Limits(n, n)
+    await yard.start("track")
+    counting = asyncio.create_task(turning())
+    for _ in range(n):
+        yard.send("track", payload)
+    await eventually(lambda: len(yard.acks()) == n)
+    counting.cancel()
+    assert n * len(payload) > 2 * GROUP_BYTES, "else it shows nothing"
+    assert max(at_turn.values()) < TURN_BYTES + len(payload)
+    assert max(groups) < GROUP_BYTES + len(payload)
+    assert sum(at_turn.values()) == sum(groups) == n * len(payload)
+
+
+async def test_an_event_in_anothers_place_is_acked_when_the_track_has_it(yard: Yard) -> None:
+    """Two cards of one identity. An ack of the fast copy would be a lie: the gateway would let go of a call for help."""
+    await yard.start("track", "word")
+    yard.send("event", encode_event(STORE, Event(11, T0, "idle")))
+    await eventually(lambda: [ack.events for ack in yard.acks()] == [(11,)])
+    yard.send("event", encode_event(STORE, SOS))
+    yard.send("event", encode_event(STORE, Event(12, T0, "idle")))
+    await eventually(lambda: [ack.events for ack in yard.acks()] == [(11,), (12,)])
+    yard.send("track", encode_batch(a_batch(1, 10, events=[SOS])))
+    await eventually(lambda: yard.acks()[-1].upto == 11)
+    yard.send("event", encode_event(STORE, SOS))
+    await eventually(lambda: yard.acks()[-1].events == (11,))
+    assert [one.event.kind for one in await yard.store.relay("main", 9)] == ["idle", "idle", "sos"]
 
 
 async def test_a_device_whose_rows_can_not_be_stored_holds_nobody_up(yard: Yard) -> None:

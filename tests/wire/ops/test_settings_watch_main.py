@@ -141,6 +141,28 @@ def test_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert "error: no" in capsys.readouterr().err
 
 
+def test_a_second_signal_cuts_no_tidying_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal sends SIGINT to all in it, and who started the program sends it SIGTERM, too."""
+    tidied: list[int] = []
+
+    async def works() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(60)
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                os.kill(os.getpid(), number)
+                await asyncio.sleep(0.01)
+                tidied.append(number)
+
+    assert run(works) == 0
+    assert tidied == [signal.SIGTERM, signal.SIGINT]
+    tidied.clear()
+    monkeypatch.setattr(main, "AGAIN_S", -1.0)
+    assert run(works) == 0
+    assert tidied == [], "much later it is asked anew"
+
+
 def test_exit_status_of_short_commands(capsys: pytest.CaptureFixture[str]) -> None:
     def unavailable() -> int:
         raise UnavailableError("")
