@@ -22,11 +22,11 @@ from wire.kinds import ROLLBACK
 from wire.messages import Ack, CommandOutcome, Status
 from wire.ops.watch import WatchCall
 from wire.topics import Way, build, parse
-from wire.track import GENESIS
+from wire.track import GENESIS, MAX_ROWS
 
 MOST_GROUPS = 256
-GROUP_BYTES, TURN_BYTES = 65_536, 4096
-"""A commit takes about so much payload, and others have a turn whenever so much was decoded (some ms): an SOS can't wait."""
+GROUP_ROWS, TURN_ROWS, ROW_BYTES = 6000, 300, 12
+"""A commit takes about so many rows, and others have a turn whenever so many were decoded (2 ms): an SOS can't wait."""
 PAUSE_S = 0.5
 LINGER_S = 0.01
 LATER_S, LATER_STEP_S = 15.0, 0.1
@@ -51,6 +51,13 @@ class Limits:
 
     batches: int
     words: int
+
+
+def _cost(came: _Came, batch: Incoming | None) -> int:
+    """What decoding took, in rows. Rows of a parked vehicle take no bytes; of a bad body nobody knows what it had."""
+    if batch is not None and batch.kind is Kind.POISON:
+        return MAX_ROWS
+    return max(0 if batch is None else batch.rows, len(came.payload) // ROW_BYTES, 1)
 
 
 class Ingest:
@@ -206,10 +213,11 @@ class Ingest:
             came = self._batches.popleft()
             if (batch := self._one_batch(came)) is not None:
                 batches.append(batch)
-            taken, since = taken + len(came.payload), since + len(came.payload)
-            if taken >= GROUP_BYTES:
+            cost = _cost(came, batch)
+            taken, since = taken + cost, since + cost
+            if taken >= GROUP_ROWS:
                 break
-            if since >= TURN_BYTES:
+            if since >= TURN_ROWS:
                 since = 0
                 await asyncio.sleep(0)
         return batches

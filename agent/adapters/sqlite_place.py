@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 from wire.errors import UnavailableError
@@ -21,8 +22,7 @@ def free_bytes(folder: Path) -> int:
         left = os.statvfs(folder)
     except OSError:
         return UNKNOWN
-    blocks = left.f_bfree if os.geteuid() == 0 else left.f_bavail
-    return blocks * left.f_frsize if left.f_blocks else UNKNOWN
+    return left.f_bavail * left.f_frsize if left.f_blocks else UNKNOWN
 
 
 def short_of_room(path: Path) -> bool:
@@ -31,7 +31,18 @@ def short_of_room(path: Path) -> bool:
         ours = path.with_name(path.name + "-shm").stat().st_blocks * 512
     except OSError:
         ours = 0
-    return free_bytes(path.parent) + min(ours, SHARED_BYTES) < NEEDED_BYTES
+    needed = NEEDED_BYTES - min(ours, SHARED_BYTES)
+    return free_bytes(path.parent) < needed and not (os.geteuid() == 0 and _may_still_take(path.parent, needed))
+
+
+def _may_still_take(folder: Path, size: int) -> bool:
+    """Root may have blocks that are kept back for it; how many, only trying tells."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        return error.errno not in {errno.ENOSPC, errno.EDQUOT}
+    return True
 
 
 def full(path: Path, then: str = "systemd tries again") -> str:

@@ -33,6 +33,7 @@ from wire.topics import Way, build
 from wire.track import decode_batch, encode_batch
 
 UP, DOWN = build("gw-a", Way.UP, "track"), build("gw-a", Way.DOWN, "ack")
+EVENT = build("gw-a", Way.UP, "event")
 
 
 def fixes(n: int, *, start: int, lat: float) -> list[Record]:
@@ -105,9 +106,12 @@ class Device:
                 await take_ack(ack, self.up)
         assert times < 99, "it got stuck"
 
-    async def press(self, who: str, at: int) -> None:
+    async def press(self, who: str, at: int) -> bytes:
+        """The fast copy of a call, on its way to the hub."""
         (stored,) = await self.box.put([sos(who, at)])
-        await self.yard.answer(build("gw-a", Way.UP, "event"), encode_event(self.box.store, event_of(stored)))
+        copy = encode_event(self.box.store, event_of(stored))
+        self.yard.ingest.take(EVENT, copy)
+        return copy
 
 
 @pytest.fixture
@@ -248,8 +252,12 @@ async def test_a_card_that_was_rolled_back_to_what_the_hub_had_not_is_none_the_w
 async def test_an_alarm_of_each_comes(yard: Yard, tmp_path: Path, first: str) -> None:
     """Both press SOS under one seq: the fast copies can't both be kept, the track brings the other."""
     one, two = await pair(yard, tmp_path)
-    for device, name in [(one, "one"), (two, "two")][:: 1 if first == "one" else -1]:
-        await device.press(name, 100)
+    order = [(one, "one"), (two, "two")][:: 1 if first == "one" else -1]
+    copy = await order[0][0].press(order[0][1], 100)
+    await eventually(lambda: yard.down.sent, every_s=0.002)
+    await order[1][0].press(order[1][1], 100)
+    assert decode_ack(await yard.answer(EVENT, copy)).events == (101,), "said again, acknowledged again"
+    assert len(yard.down.sent) == 2, "the hub does not hold the other, and does not say so"
     await one.send()
     await two.send()
     told = await alarms(yard)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hub.core.marks import Incoming, Outcome, incoming
-from hub.flow import GROUP_BYTES, TURN_BYTES, Limits
+from hub.flow import GROUP_ROWS, TURN_ROWS, Limits
 from tests.hub.adapters.test_store_books import planted
 from tests.hub.flow.ingest_yard import ON, SOS, Yard, on_a_real_store
 from tests.hub.makers import STORE, T0, a_batch, bent_body
@@ -49,7 +49,9 @@ async def test_what_comes_during_a_commit_is_committed_together(yard: Yard, monk
 
 async def test_a_backlog_leaves_others_their_turn(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoding holds the loop: after a few ms of it, whoever brings a call for help has a turn. Counted in turns, not in time."""
-    payload, n, turns = encode_batch(a_batch(1, 600)), 60, 0
+    rows, n, turns = 600, 40, 0
+    payloads = encode_batch(a_batch(1, rows)), bent_body(a_batch(1, rows))
+    assert len(payloads[0]) < 500, "bytes alone would not do: the body is deflated"
     at_turn, groups = Counter[int](), list[int]()
     append = yard.store.append
 
@@ -60,11 +62,11 @@ async def test_a_backlog_leaves_others_their_turn(yard: Yard, monkeypatch: pytes
             await asyncio.sleep(0)
 
     def decoded(device: str, payload: bytes, **known: Any) -> Incoming:
-        at_turn[turns] += len(payload)
+        at_turn[turns] += rows
         return incoming(device, payload, **known)
 
     async def appended(batches: Sequence[Incoming]) -> list[Outcome]:
-        groups.append(sum(len(one.payload) for one in batches))
+        groups.append(rows * len(batches))
         return await append(batches)
 
     monkeypatch.setattr("hub.flow.incoming", decoded)
@@ -72,14 +74,13 @@ async def test_a_backlog_leaves_others_their_turn(yard: Yard, monkeypatch: pytes
     yard.ingest._limits = Limits(n, n)
     await yard.start("track")
     counting = asyncio.create_task(turning())
-    for _ in range(n):
-        yard.send("track", payload)
+    for i in range(n):
+        yard.send("track", payloads[i % 2])
     await eventually(lambda: len(yard.acks()) == n)
     counting.cancel()
-    assert n * len(payload) > 2 * GROUP_BYTES, "else it shows nothing"
-    assert max(at_turn.values()) < TURN_BYTES + len(payload)
-    assert max(groups) < GROUP_BYTES + len(payload)
-    assert sum(at_turn.values()) == sum(groups) == n * len(payload)
+    assert max(at_turn.values()) < TURN_ROWS + rows
+    assert max(groups) < GROUP_ROWS + rows
+    assert sum(at_turn.values()) == sum(groups) == n * rows > 2 * GROUP_ROWS
 
 
 async def test_an_event_in_anothers_place_is_acked_when_the_track_has_it(yard: Yard) -> None:
