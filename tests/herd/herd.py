@@ -26,6 +26,8 @@ from tests.rigs import binary, eventually
 from wire.ops import clock
 
 PROCESSES = 2
+MOST_MB = 300.0
+"""Twice what the hub was seen to take with 10,000 vehicles; it is 100 with one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,18 @@ class Returned:
             f"broker {self.broker_mb:.0f} MB"
         )
 
+    @property
+    def greedy(self) -> bool:
+        """Whether hub or broker took more memory than they may."""
+        return max(self.hub_mb, self.broker_mb) > MOST_MB
+
     def wrong(self, *, within_s: float) -> list[str]:
         """What was not as promised."""
         late = [took for took in self.took_s if took > within_s]
         return [
             *([f"{self.what}: {self.missing} vehicles were not current"] if self.missing else []),
+            *([f"{self.what}: {self.overflow} times a queue overflowed"] if self.overflow else []),
+            *([f"{self.what}: hub {self.hub_mb:.0f} MB, broker {self.broker_mb:.0f} MB"] if self.greedy else []),
             *([f"{self.what}: {len(late)} vehicles took longer than {within_s:g} s"] if late else []),
         ]
 
