@@ -11,13 +11,14 @@ from agent import observed
 from agent.adapters.clock import GnssClock
 from agent.adapters.mqtt import MqttLink
 from agent.adapters.notes import Notes
-from agent.adapters.outbox_file import only_agent
 from agent.adapters.sqlite import SqliteOutbox
+from agent.adapters.sqlite_file import only_agent
 from agent.adapters.sqlite_salvage import Salvage, aside, question
 from agent.adapters.state_socket import answer, socket_path
 from agent.adapters.supply import Supply, found
 from agent.calling import Calls
 from agent.core import alarms, budget, guardian
+from agent.core.dating import Moment
 from agent.core.obd.elm327 import Elm327
 from agent.core.obd.memory import Memory, report
 from agent.core.salvage import Job
@@ -83,7 +84,7 @@ async def _run(settings: AgentSettings, where: Login) -> None:
         )
     finally:
         try:
-            outbox = await _last_words(recorder, outbox, time)
+            outbox = await _last_words(recorder, outbox, time.now())
         finally:  # the library's thread would keep the process alive
             await outbox.close()
             mileage.keep()
@@ -91,12 +92,12 @@ async def _run(settings: AgentSettings, where: Login) -> None:
             watch("agent.stop", recorded=recorder.recorded, waiting=recorder.waiting, not_on_disk=recorder.unwritten)
 
 
-async def _last_words(recorder: Recorder, outbox: SqliteOutbox, time: GnssClock) -> SqliteOutbox:
+async def _last_words(recorder: Recorder, outbox: SqliteOutbox, now: Moment) -> SqliteOutbox:
     """Commit what waits on the way out. When the file is found ruined it goes into a new one, as the next start would make it."""
     try:
         await recorder.commit()
     except sqlite3.DatabaseError:
-        outbox = await outbox.anew(time.now())
+        outbox = await outbox.anew(now)
         await recorder.go_on_in(outbox)
     return outbox
 

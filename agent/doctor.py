@@ -15,7 +15,8 @@ from agent.adapters import probe
 from agent.adapters.clock import GnssClock
 from agent.adapters.memory import MemoryOutbox
 from agent.adapters.mqtt import MqttLink
-from agent.adapters.outbox_file import look_into
+from agent.adapters.sqlite_file import look_into
+from agent.adapters.sqlite_place import short_of_room
 from agent.adapters.state_socket import ask as ask_agent
 from agent.adapters.state_socket import socket_path
 from agent.checks import load_whole
@@ -269,7 +270,7 @@ def _storage(settings: AgentSettings) -> diagnosis.Storage:
     try:
         measured = probe.disk(path.parent)
     except UnavailableError as error:
-        return diagnosis.Storage(str(path), error=str(error))
+        return diagnosis.Storage(str(path), error=str(error), full=short_of_room(path))
     as_root = " (checked as root, the agent may have fewer rights)" if os.geteuid() == 0 else ""
     return diagnosis.Storage(f"{path}{as_root}", fsync_p99_ms=measured.fsync_p99_ms, free_mb=measured.free_mb)
 

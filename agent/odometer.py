@@ -1,7 +1,7 @@
 """`odograph-agent odometer`: what it shows, and how it is set to what the dashboard shows."""
 
 from agent.adapters.notes import Notes
-from agent.adapters.outbox_file import only_agent
+from agent.adapters.sqlite_file import only_agent
 from agent.adapters.state_socket import ask, socket_path
 from agent.mileage import FARTHEST_M, NOTE, noted, recalled
 from agent.settings import AgentSettings

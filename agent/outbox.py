@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from agent.adapters.outbox_file import FullDiskError, Reader
+from agent.adapters.sqlite_file import FullDiskError, Reader
 from agent.adapters.sqlite_salvage import Damaged, aside
 from agent.adapters.state_socket import ask, socket_path
 from agent.core.audit import CURES, Fault, marks, tiling

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from agent.adapters import gpsd_poll
-from agent.adapters.outbox_file import look_into
+from agent.adapters.sqlite_file import look_into
 from agent.adapters.state_socket import ask, socket_path
 from agent.settings import AgentSettings
 from wire.errors import UnavailableError

@@ -28,7 +28,7 @@ KINDS: dict[str, str] = {
     "undated-fix": "a fix whose time nobody could tell within ten minutes, with its values",
     "store-new": "the outbox began anew; `prev`, `prev_seq`",
     "outbox-damaged": "the outbox was damaged and set aside; `file`. Told again when all that can be read is in the track: `salvaged`, `missing`, `prev`",
-    "memory-full": "fixes were dropped before they were recorded: the disk refused them, and memory was full; `fixes`, `after_s`",
+    "memory-full": "fixes were dropped before they were recorded: the disk refused them, and memory was full; `fixes`, `after_s`, and `events` if there were no fixes left to drop",
     "fork": "another device had written under our store id; `prev`, `prev_seq`, `hub_seq`",
     "hub-rollback": "the hub lost records that the device no longer had; `from`, `to` (told by the hub itself)",
 }

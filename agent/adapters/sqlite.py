@@ -16,7 +16,7 @@ import aiosqlite
 
 from agent.adapters.sqlite_disk import Reserve, Side, check_journal, give_up_reserve, journal_of, quick_check, set_aside
 from agent.adapters.sqlite_mend import DOUBTFUL, RUINED, code_of, connected, described, for_want_of_room, make_safe
-from agent.adapters.sqlite_place import ROOMY_BYTES, free_bytes, full, keep_private, short_of_room
+from agent.adapters.sqlite_place import ROOMY_BYTES, free_bytes, full, give_blocks, keep_private, short_of_room
 from agent.adapters.sqlite_room import SQL, Room, one
 from agent.adapters.sqlite_rows import Rows
 from agent.core.dating import Moment, event_body
@@ -95,6 +95,7 @@ class SqliteOutbox:
             await db.execute(SQL["index_open"])
             outbox = cls(path, db, limits)
             await outbox._load(now)
+            give_blocks(path)
             await outbox._reserve.fill()
             if free_bytes(path.parent) < ROOMY_BYTES:
                 await outbox._reserve.give_up()

@@ -27,7 +27,7 @@ WAL_LOOKED = 4 << 20
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file and have it on the disk."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         at = 0
         while at < len(data):
@@ -61,7 +61,7 @@ class Reserve:
     """The file `….reserve`. Its methods run outside of transactions."""
 
     def __init__(self, database: Path, connection: aiosqlite.Connection) -> None:
-        self._path = database.with_suffix(".reserve")
+        self._path, self._database = database.with_suffix(".reserve"), database
         self._db = connection
         self._capped = False
 
@@ -72,8 +72,8 @@ class Reserve:
     async def fill(self) -> None:
         """Best effort, on a disk that has room enough."""
         with contextlib.suppress(OSError):
-            if shutil.disk_usage(self._path.parent).free < ROOMY_BYTES:
-                return
+            if not self._database.exists() or shutil.disk_usage(self._path.parent).free < ROOMY_BYTES:
+                return  # without the database it is another disk: that of the folder below the mount
             if not self._path.exists() or self._path.stat().st_size != RESERVE_BYTES:
                 write_file(
                     self._path, secrets.token_bytes(RESERVE_BYTES)

@@ -94,6 +94,7 @@ class Storage:
 
     path: str
     error: str = ""
+    full: bool = False
     fsync_p99_ms: float = 0.0
     free_mb: float = 0.0
 
@@ -309,7 +310,7 @@ def _battery(seen: Adapter) -> Line:
 
 def _storage(seen: Storage) -> Line:
     if seen.error:
-        return _fail("storage", "storage.refused", seen.error)
+        return _fail("storage", "storage.full" if seen.full else "storage.refused", seen.error)
     text = f"{seen.path}: fsync {seen.fsync_p99_ms:.1f} ms (p99), {seen.free_mb:,.0f} MB free"
     if seen.free_mb < LEAST_FREE_MB:
         return _fail("storage", "storage.full", text)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.adapters.outbox_file import look_into, only_agent
 from agent.adapters.sqlite import SqliteOutbox
+from agent.adapters.sqlite_file import look_into, only_agent
 from agent.adapters.state_socket import ask, socket_path
 from agent.app import run
 from agent.core.dating import Moment

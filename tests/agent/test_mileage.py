@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.adapters.notes import Notes
-from agent.adapters.outbox_file import only_agent
+from agent.adapters.sqlite_file import only_agent
 from agent.adapters.state_socket import answer, socket_path
 from agent.cli import main
 from agent.core import ignition

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.adapters.outbox_file import Reader
 from agent.adapters.sqlite import SqliteOutbox
+from agent.adapters.sqlite_file import Reader
 from agent.cli import parser
 from agent.core import room
 from agent.core.dating import Moment

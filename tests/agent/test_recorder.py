@@ -1,7 +1,11 @@
 """Records on their way to the outbox: what waits, what a full disk does, and numbers that add up at every moment."""
 
 import asyncio
+import json
+import sqlite3
 from collections.abc import Sequence
+
+import pytest
 
 from agent.adapters.memory import MemoryOutbox
 from agent.events import HAPPENINGS
@@ -72,3 +76,40 @@ async def test_the_numbers_add_up_while_a_commit_runs() -> None:
     outbox.full = True
     assert not await recorder.commit()
     assert numbers() == (3, 1, 2, 1)
+
+
+async def test_an_sos_never_goes_and_other_events_only_when_there_is_no_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.recorder.PENDING_MAX", 3)
+    s = senses()
+    box(s).full = True
+    for kind in ("sos", "dtc", "sos"):
+        await s.recorder.add_event(kind, None, {"note": "sos"})
+    s.recorder.add_fix(fix(1), Reading())
+    await s.recorder.add_event("wrong-date", None)
+    await s.recorder.add_event("sos", None)
+    await s.recorder.add_event("sos", None)
+    assert s.recorder.unwritten == 4, "more than there is room for, rather than one SOS less"
+    box(s).full = False
+    assert await s.recorder.commit()
+    await s.recorder.commit()
+    told = [json.loads(row.body) for row in await box(s).read(1, 99)]
+    assert [event[1] for event in told] == ["sos"] * 4 + ["memory-full"]
+    assert (told[-1][-1]["fixes"], told[-1][-1]["events"]) == (1, 2)
+
+
+class RuinedOutbox(MemoryOutbox):
+    """A file that is found ruined."""
+
+    async def put(self, records: Sequence[Record]) -> list[Stored]:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+
+async def test_what_could_not_be_written_stays_whatever_the_error() -> None:
+    recorder = Recorder(RuinedOutbox(), Clock(), watch=Watch("agent", HAPPENINGS), commit_ms=10)
+    recorder.add_fix(fix(1), Reading())
+    with pytest.raises(sqlite3.DatabaseError):
+        await recorder.add_event("sos", None)
+    assert recorder.unwritten == 2
+    sound = MemoryOutbox()
+    assert await recorder.go_on_in(sound)
+    assert [row.kind for row in await sound.read(1, 9)] == [Kind.FIX, Kind.EVENT]

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from agent.adapters.outbox_file import Reader
+from agent.adapters.sqlite_file import Reader
 from agent.core.salvage import OPEN
 from agent.cutting import event_of, row_of_body
 from agent.outbox import check

@@ -1,6 +1,7 @@
 """A disk that fails under the outbox: told by name, nothing lost, nothing doubled, and well again by itself."""
 
 import contextlib
+import json
 import sqlite3
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from agent.adapters import sqlite_mend
 from agent.adapters.sqlite import SqliteOutbox
+from agent.app import _last_words
 from agent.core.dating import Moment
 from agent.events import HAPPENINGS
 from agent.outbox import check
@@ -218,7 +220,28 @@ async def test_a_file_that_is_ruined_meanwhile_ends_the_agent(tmp_path: Path, mo
         monkeypatch.setattr(sqlite_mend, "quick_check", ruined)
         with pytest.raises(sqlite3.DatabaseError):
             await drive.window()
+        assert drive.recorder.unwritten == 20, "what could not be written is still there"
         await drive.box._db.close()
+
+
+async def test_what_waits_goes_into_a_new_file_when_this_one_is_ruined(tmp_path: Path) -> None:
+    """Bytes of the table are overwritten beneath the agent: on its way out it sets the file aside, as a start would."""
+    path = tmp_path / "outbox.db"
+    drive = await Drive.begin(path)
+    await drive.windows(20)
+    await sqlite_mend.make_safe(drive.box._db)
+    with path.open("r+b") as file:
+        file.seek(512)
+        file.write(b"\xa5" * (path.stat().st_size - 512))
+    drive.box._stale = drive.box._doubtful = True
+    with pytest.raises(sqlite3.DatabaseError):
+        await drive.recorder.add_event("sos", None)
+    outbox = await _last_words(drive.recorder, drive.box, drive.clock.now())
+    assert outbox is not drive.box
+    assert (tmp_path / "outbox.db.damaged-1").exists()
+    assert drive.recorder.unwritten == 0
+    assert [json.loads(row.body)[1] for row in await outbox.unacked_events(9)] == ["store-new", "outbox-damaged", "sos"]
+    await outbox.close()
 
 
 async def ruined(_db: object) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent.adapters.memory import MemoryOutbox
-from agent.adapters.outbox_file import look_into
 from agent.adapters.sqlite import SqliteOutbox
+from agent.adapters.sqlite_file import look_into
 from agent.core.dating import Moment
 from agent.ports import Kind, Record, Settled
 from tests.rigs import eventually

@@ -11,8 +11,8 @@ import pytest
 
 from agent.adapters import sqlite_disk
 from agent.adapters.memory import MemoryOutbox
-from agent.adapters.outbox_file import look_into
 from agent.adapters.sqlite import SqliteOutbox
+from agent.adapters.sqlite_file import look_into
 from agent.core import room
 from agent.core.dating import Moment
 from agent.core.room import DROP_PIECE, THIN_LEAST, Made, point_of

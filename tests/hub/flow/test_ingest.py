@@ -337,7 +337,11 @@ async def test_a_redis_that_lost_everything_is_filled_again(yard: Yard) -> None:
     await yard.is_shown(rx=T0 + 100)
     yard.now.lose()
     await yard.is_shown(rx=T0 + 100)
-    assert await yard.now.filled("main") == "1"
+
+    async def whole() -> bool:
+        return await yard.now.filled("main") == "1"
+
+    await eventually(whole, every_s=0.01)
     assert await yard.store.mark("gw-a", STORE) == Mark()
 
 
