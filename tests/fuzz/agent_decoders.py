@@ -179,7 +179,7 @@ def _sent(kind: str, body: bytes) -> None:
 def page(payload: bytes) -> bool:
     """A page of a damaged outbox, alone and as a file."""
     found = 0
-    whole = payload[:1024].ljust(1024, b"\0")
+    whole = payload[: pages.PAGE].ljust(pages.PAGE, b"\0")
     for first in (False, True):
         for cell in pages.cells(whole, first=first):
             data = pages.payload(cell, lambda number: whole if number < 3 else b"")

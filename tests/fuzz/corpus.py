@@ -7,6 +7,7 @@ import json
 import random
 import zlib
 
+from agent.core.pages import PAGE
 from agent.core.rig.elm327 import GRADES, Responder
 from agent.core.traces.drives import reading_of
 from agent.core.traces.reading import read
@@ -291,8 +292,8 @@ TOPICS = (b"odo/1/gw-a/up/track", b"odo/1/gw-a/down/ack", b"odo/1/gw-a/up/live",
 
 def page(seqs: int = 3) -> bytes:
     """A leaf page of the outbox's table, as SQLite writes it."""
-    cells, at = [], 1024
-    out = bytearray(1024)
+    cells, at = [], PAGE
+    out = bytearray(PAGE)
     for seq in range(1, seqs + 1):
         body, h = b"[%d,1,2]" % T0, chain(h_at(0), seq, b"x")
         header = bytes((8, 0, 15, 6, 12 + 2 * len(body), 13 + 2 * len(h), 8, 8))
