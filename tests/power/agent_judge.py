@@ -25,13 +25,7 @@ async def cuts(life: Life, folder: Path, count: int) -> tuple[list[str], int]:
     places = sorted(chance.randrange(1, len(life.log.entries) + 1) for _ in range(count))
     with small(chance):
         for number, at in enumerate(places):
-            disk.go(at)
-            for old in folder.iterdir():
-                old.unlink()
-            for path, data in disk.cut(chance).items():
-                (folder / Path(path).name).write_bytes(data)
-            if chance.random() < 0.1:
-                (folder / "outbox.db-shm").write_bytes(chance.randbytes(32_768))
+            disk.lay(folder, at, chance, shared="outbox.db-shm")
             judge = _Judge(life, at, folder)
             await judge.look(goes_on=number % 10 == 0)
             wrong += [f"seed {life.seed}, cut {number} at {at}: {one}" for one in judge.wrong]

@@ -272,6 +272,16 @@ class Disk:
                 _name(names, *each)
         return {path: inode.torn(chance, keep) for path, inode in names.items()}
 
+    def lay(self, folder: Path, upto: int, chance: random.Random, *, shared: str) -> None:
+        """A folder as it may be after the power was cut there; what stands in the shared memory file may be anything."""
+        self.go(upto)
+        for old in folder.iterdir():
+            old.unlink()
+        for path, data in self.cut(chance).items():
+            (folder / Path(path).name).write_bytes(data)
+        if chance.random() < 0.1:
+            (folder / shared).write_bytes(chance.randbytes(32_768))
+
 
 def _name(names: dict[str, Inode], what: str, path: str, other: Any) -> None:
     if what == "link":

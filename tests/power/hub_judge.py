@@ -23,13 +23,7 @@ async def cuts(life: Life, folder: Path, count: int) -> list[str]:
     first = 1 if life.fresh else 2
     places = sorted(chance.randrange(first, len(life.log.entries) + 1) for _ in range(count))
     for number, at in enumerate(places):
-        disk.go(at)
-        for old in folder.iterdir():
-            old.unlink()
-        for path, data in disk.cut(chance).items():
-            (folder / Path(path).name).write_bytes(data)
-        if chance.random() < 0.1:
-            (folder / "hub.db-shm").write_bytes(chance.randbytes(32_768))
+        disk.lay(folder, at, chance, shared="hub.db-shm")
         wrong += [f"seed {life.seed}, cut {number} at {at}: {one}" for one in await _look(life, at, folder / "hub.db")]
     return wrong
 

@@ -37,20 +37,6 @@ async def live() -> None:
     await drive.box.close()
 
 
-async def test_nobody_else_may_read_where_the_vehicle_was(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.db"
-    drive = await Drive.begin(path)
-    await drive.window()
-    assert {one.name: oct(one.stat().st_mode & 0o777) for one in tmp_path.iterdir()} == {
-        f"outbox{end}": "0o600" for end in (".db", ".db-wal", ".db-shm", ".store", ".reserve")
-    }
-    await drive.box.close()
-    path.chmod(0o644)
-    again = await Drive.begin(path)
-    assert {oct(one.stat().st_mode & 0o777) for one in tmp_path.glob("outbox.db*")} == {"0o600"}
-    assert len(await again.times()) == 10
-    await again.box.close()
-
 asyncio.run(live())
 """
 """A process of its own, because SIGBUS ends one."""
